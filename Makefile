@@ -1,0 +1,48 @@
+# Every target a person or CI calls. `make serve` and `make test` work on a fresh machine with Node >= 20, npm and make.
+.PHONY: serve test check build bench demo crash fuzz format clean
+
+SOURCES := $(shell find src workers native-bench test -name '*.ts' 2>/dev/null)
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+dist/.built: node_modules/.installed tsconfig.json $(SOURCES)
+	rm -rf dist
+	npx tsc -p tsconfig.json
+	@chmod +x dist/src/cli/main.js 2>/dev/null || true
+	@touch $@
+
+build: dist/.built
+
+serve: build
+	node dist/src/cli/main.js serve $(ARGS)
+
+test: build
+	bash test/support/install-peers.sh
+	node dist/test/support/run-tests.js
+
+check: build
+	npx biome check .
+	npx oxlint --type-aware .
+	node --test dist/test/tidy/*.test.js
+
+format: node_modules/.installed
+	npx biome check --write .
+
+bench: build
+	bash test/support/install-peers.sh
+	node dist/native-bench/redis-comparison.js $(ARGS)
+
+demo: build
+	node dist/native-bench/demo.js $(ARGS)
+
+CYCLES ?= 200
+crash: build
+	node dist/test/crash/kill-loop.js --cycles $(CYCLES)
+
+fuzz: build
+	MILLRACE_FUZZ_RUNS=$(or $(RUNS),200000) node --test dist/test/fuzz/*.test.js
+
+clean:
+	rm -rf dist bench-results .demo
