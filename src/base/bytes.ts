@@ -102,3 +102,38 @@ export function align8(size: number): number {
 export function bufferOver(bytes: Uint8Array, offset = 0, size = bytes.length - offset): Buffer {
 	return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + offset, size);
 }
+
+// --- big-endian: for protocols that ask for it (msgpack), never for our own files or rings ----------
+
+export function readU16BigEndian(bytes: Uint8Array, offset: number): number {
+	return ((bytes[offset] as number) << 8) | (bytes[offset + 1] as number);
+}
+
+export function writeU16BigEndian(bytes: Uint8Array, offset: number, value: number): void {
+	bytes[offset] = value >>> 8;
+	bytes[offset + 1] = value;
+}
+
+export function readU32BigEndian(bytes: Uint8Array, offset: number): number {
+	return (
+		(((bytes[offset] as number) << 24) |
+			((bytes[offset + 1] as number) << 16) |
+			((bytes[offset + 2] as number) << 8) |
+			(bytes[offset + 3] as number)) >>>
+		0
+	);
+}
+
+export function writeU32BigEndian(bytes: Uint8Array, offset: number, value: number): void {
+	bytes[offset] = value >>> 24;
+	bytes[offset + 1] = value >>> 16;
+	bytes[offset + 2] = value >>> 8;
+	bytes[offset + 3] = value;
+}
+
+/** IEEE 754 double, most significant byte first. */
+export function readF64BigEndian(bytes: Uint8Array, offset: number): number {
+	f64Words[1] = readU32BigEndian(bytes, offset);
+	f64Words[0] = readU32BigEndian(bytes, offset + 4);
+	return f64[0] as number;
+}

@@ -32,13 +32,13 @@ export const ringInlineFraction = 4;
 /** Bytes of one memtable arena. Bigger means fewer flushes and longer replay; 64 MiB replays in about half a second. */
 export const memtableSizeDefault = 64 * MiB;
 /** Memtables of a partition, the one being written included; when all are full, writes wait for a flush. */
-export const memtableCountMax = 4;
-/** Bytes of a WAL segment: small enough to recycle soon after a flush, large enough that rotation is rare. */
-export const segmentSizeDefault = 16 * MiB;
+export const memtableCountMax = 3;
+/** Bytes of a WAL segment: holds the largest group whole, small enough to recycle soon, large enough that rotation is rare. */
+export const segmentSizeDefault = 24 * MiB;
 /** Spare preallocated segments kept ready, so that rotation never waits for zero-filling. */
 export const segmentSpareCount = 2;
 /** Bytes of one commit group: bounds the buffer of the log thread and the work of one checksum. */
-export const groupSizeMax = 1 * MiB;
+export const groupSizeMax = 512 * KiB;
 /** Bytes of a decoded SSTable block before compression; entries larger than this have a block of their own. */
 export const blockSizeDefault = 16 * KiB;
 /** Bytes of decompressed blocks a partition may cache. */
@@ -71,6 +71,17 @@ export const outputSizeMax = 256 * MiB;
 /** Connections at once. Redis' own default. */
 export const connectionCountMax = 10_000;
 
+// --- client ---------------------------------------------------------------------------------------
+
+/** Bytes of requests a client has sent and not seen answered: two largest values, or a full window of 32 KiB each. */
+export const clientInFlightSizeMax = 32 * MiB;
+/** Calls that wait in a client for the window; a program that makes more without awaiting gets an error. */
+export const clientWaitingCountMax = 262_144;
+/** Keys a client asks for in one getMany frame, and entries in one page of a scan. */
+export const clientBatchCountMax = 1024;
+/** Bytes of keys in one getMany frame. */
+export const clientBatchSizeMax = 256 * KiB;
+
 assert((ringSizeDefault & (ringSizeDefault - 1)) === 0, 'ring sizes are powers of two');
 assert((logRingSizeDefault & (logRingSizeDefault - 1)) === 0, 'ring sizes are powers of two');
 assert(
@@ -79,6 +90,7 @@ assert(
 );
 assert(groupSizeMax <= logRingSizeDefault / ringInlineFraction, 'an ordinary group fits the log ring inline');
 assert(valueSizeMax + keySizeMax + 64 * KiB < memtableSizeDefault, 'the largest entry fits an empty arena');
+assert(valueSizeMax + keySizeMax + 4 * KiB < segmentSizeDefault, 'the largest group fits a segment');
 assert(keySizeMax <= 0xffff, 'key sizes are u16 in every format');
 assert(blockSizeDefault < segmentSizeDefault, 'blocks are small beside files');
 assert(commandSizeMax >= 2 * (valueSizeMax + keySizeMax), 'a command holds a largest pair');

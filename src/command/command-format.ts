@@ -7,6 +7,8 @@
  *   reply     0 u32 sink | 4 u32 sequence | 8 u32 part | 12 u8 status | 13 u8 kind | 14 u16 reserved (0)
  *             | 16 f64 number | 24 payload
  *
+ *   page      opScan's payload, for each entry: 0 u32 keySize | 4 u32 valueSize | 8 f64 expiresAtMs | 16 key | value
+ *
  * `sink`, `sequence` and `part` are the asker's and come back unchanged: which session, which of its commands,
  * which key of a command with many. Opcodes and flags are persistent (the log holds commands): append, never renumber.
  */
@@ -20,6 +22,11 @@ export const opGet = 1;
 export const opHas = 2;
 /** -> number = expiresAtMs (0: never), or not found */
 export const opGetExpiry = 3;
+/**
+ * A page of live entries in key order. Key = the cursor, exclusive (empty: from the start); argument = entries at most.
+ * -> payload of entries (layout above); number = 1 when the partition has no more, else 0
+ */
+export const opScan = 5;
 
 /** value, argument = expiresAtMs when flagArgument; flags below. -> number = version; not found: condition unmet */
 export const opPut = 64;
@@ -146,3 +153,10 @@ export const replyNone = 0;
 export const replyValue = 1;
 /** The payload is text for a person: the message of an error status. */
 export const replyMessage = 2;
+
+// --- page -----------------------------------------------------------------------------------------
+
+export const pageKeySizeOffset = 0;
+export const pageValueSizeOffset = 4;
+export const pageExpiryOffset = 8;
+export const pageEntryHeaderSize = 16;

@@ -1,0 +1,345 @@
+/**
+ * The client library: the methods of a store over one pipelined connection. Calls may be made without waiting for the ones
+ * before; those on one key take effect in the order made. Keys and values are strings (UTF-8) or bytes; bytes given must not
+ * change before the promise settles, bytes returned are the caller's own.
+ *
+ * Operating errors reject with `MillraceError` (codes in docs/errors.md), misuse with `TypeError`. When the connection is
+ * lost, what was under way rejects with MILLRACE_CONNECTION: whether it was done is unknown. There is no reconnecting yet.
+ */
+import { hasCode, MillraceError } from '../base/errors.js';
+import {
+	clientBatchCountMax,
+	clientBatchSizeMax,
+	clientInFlightSizeMax,
+	clientWaitingCountMax,
+	inFlightPerConnectionMax,
+	keySizeMax,
+	valueSizeMax,
+} from '../base/limits.js';
+import {
+	opClear,
+	opCount,
+	opDelete,
+	opFlush,
+	opGet,
+	opGetExpiry,
+	opHas,
+	opIncrement,
+	opPut,
+	opScan,
+	opSetExpiry,
+	opStats,
+} from '../command/command-format.js';
+import { operationGetMany, operationPing } from '../protocol/frame/frame-format.js';
+import { parseAddress } from './address.js';
+import { callSize, type Operation, type ScanPage } from './call.js';
+import { ClientConnection, type ConnectionSettings } from './client-connection.js';
+import { type PutOptions, readExpiry, readPutOptions } from './put-options.js';
+import { type ExportedEntry, ScanCursor } from './scan-cursor.js';
+
+export type { PutOptions } from './put-options.js';
+export type { ExportedEntry } from './scan-cursor.js';
+
+/** Text is stored as UTF-8. */
+export type Bytes = string | Uint8Array;
+
+export interface ConnectOptions {
+	/** Milliseconds until the server must have said hello. Default 5000. */
+	readonly connectTimeoutMs?: number;
+	/** Milliseconds until a call without a reply rejects; 0, the default: never. */
+	readonly requestTimeoutMs?: number;
+	/** Calls sent and not answered; more wait. Default and most: 1024. */
+	readonly inFlightMax?: number;
+}
+
+const noBytes = new Uint8Array(0);
+const noKeys: readonly Uint8Array[] = [];
+const connectOptionNames = new Set(['connectTimeoutMs', 'requestTimeoutMs', 'inFlightMax']);
+
+/**
+ * Connects to a server.
+ * @param target `millrace://host[:port]`, or { host, port }
+ * @throws MillraceError MILLRACE_CONNECTION or MILLRACE_PROTOCOL; TypeError for a target or option that cannot be
+ */
+export async function connect(
+	target: string | { host?: string; port?: number },
+	options: ConnectOptions = {},
+): Promise<Client> {
+	for (const name of Object.keys(options)) {
+		if (!connectOptionNames.has(name)) throw new TypeError(`connect has no option '${name}'`);
+	}
+	const settings: ConnectionSettings = {
+		connectTimeoutMs: mustBeIn('connectTimeoutMs', options.connectTimeoutMs ?? 5_000, 1, 0x7fff_ffff),
+		requestTimeoutMs: mustBeIn('requestTimeoutMs', options.requestTimeoutMs ?? 0, 0, 0x7fff_ffff),
+		inFlightMax: mustBeIn(
+			'inFlightMax',
+			options.inFlightMax ?? inFlightPerConnectionMax,
+			1,
+			inFlightPerConnectionMax,
+		),
+		inFlightSizeMax: clientInFlightSizeMax,
+		waitingMax: clientWaitingCountMax,
+	};
+	const connection = await ClientConnection.connect(parseAddress(target), settings);
+	return new Client(connection, settings);
+}
+
+export class Client implements AsyncDisposable {
+	readonly #connection: ClientConnection;
+	readonly #requestTimeoutMs: number;
+
+	/** Use `connect`. */
+	constructor(connection: ClientConnection, settings: ConnectionSettings) {
+		this.#connection = connection;
+		this.#requestTimeoutMs = settings.requestTimeoutMs || Number.POSITIVE_INFINITY;
+	}
+
+	/** Partitions of the server's database. */
+	get partitionCount(): number {
+		return this.#connection.hello.partitionCount;
+	}
+
+	/** The value, or undefined when the key is absent. */
+	get(key: Bytes): Promise<Uint8Array | undefined> {
+		return this.#callOnKey(opGet, key);
+	}
+
+	has(key: Bytes): Promise<boolean> {
+		return this.#callOnKey(opHas, key);
+	}
+
+	/** Milliseconds since the epoch, 0 when the key never expires, undefined when it is absent. */
+	getExpiry(key: Bytes): Promise<number | undefined> {
+		return this.#callOnKey(opGetExpiry, key);
+	}
+
+	/** @returns the version written, or undefined when a condition (ifAbsent, ifPresent) was not met */
+	put(key: Bytes, value: Bytes, options?: PutOptions): Promise<{ version: number } | undefined> {
+		return new Promise((resolve, reject) => {
+			const { flags, expiryMs } = readPutOptions(options);
+			this.#send(
+				opPut,
+				mustKey(key),
+				mustValue(value),
+				flags,
+				expiryMs,
+				0,
+				noKeys,
+				resolve as Resolve,
+				reject,
+			);
+		});
+	}
+
+	/** @returns whether the key was there */
+	delete(key: Bytes): Promise<boolean> {
+		return this.#callOnKey(opDelete, key);
+	}
+
+	/**
+	 * Adds to a decimal number; an absent key counts as 0. @param delta an integer
+	 * @returns the sum, a bigint because it has 64 bits
+	 */
+	increment(key: Bytes, delta: number | bigint = 1): Promise<bigint> {
+		return new Promise((resolve, reject) => {
+			const text = Buffer.from(mustDelta(delta));
+			this.#send(opIncrement, mustKey(key), text, 0, 0, 0, noKeys, resolve as Resolve, reject);
+		});
+	}
+
+	/**
+	 * Makes a key expire, or never again.
+	 * @param expiry { ttlMs } from now, { expiresAtMs } since the epoch, or undefined to remove the expiry
+	 * @returns false when the key is absent or had no expiry to remove
+	 */
+	setExpiry(key: Bytes, expiry?: { ttlMs?: number; expiresAtMs?: number }): Promise<boolean> {
+		return new Promise((resolve, reject) => {
+			const { flags, expiryMs } = readExpiry(expiry);
+			this.#send(opSetExpiry, mustKey(key), noBytes, flags, expiryMs, 0, noKeys, resolve as Resolve, reject);
+		});
+	}
+
+	/** The values in the order of the keys, undefined for those absent. Not one moment's view of all keys. */
+	async getMany(keys: readonly Bytes[]): Promise<(Uint8Array | undefined)[]> {
+		if (!Array.isArray(keys)) throw new TypeError('getMany takes an array of keys');
+		const all = keys.map(mustKey);
+		const batches: Promise<(Uint8Array | undefined)[]>[] = [];
+		let start = 0;
+		let size = 0;
+		for (let i = 0; i < all.length; i++) {
+			const keySize = (all[i] as Uint8Array).length;
+			if (i > start && (i - start === clientBatchCountMax || size + keySize > clientBatchSizeMax)) {
+				batches.push(this.#getBatch(all.slice(start, i)));
+				start = i;
+				size = 0;
+			}
+			size += keySize;
+		}
+		if (start < all.length) batches.push(this.#getBatch(all.slice(start)));
+		return (await Promise.all(batches)).flat();
+	}
+
+	/** The exact number of keys; the server counts them one by one. */
+	count(): Promise<number> {
+		return this.#callBare(opCount);
+	}
+
+	/** Statistics of each partition. */
+	stats(): Promise<Record<string, unknown>[]> {
+		return this.#callBare(opStats);
+	}
+
+	ping(): Promise<void> {
+		return this.#callBare(operationPing);
+	}
+
+	/** Removes every key. */
+	clear(): Promise<void> {
+		return this.#callBare(opClear);
+	}
+
+	/** Resolves when what was written before is in tables. */
+	flush(): Promise<void> {
+		return this.#callBare(opFlush);
+	}
+
+	/** Every entry, partition after partition, in key order within each. Writes meanwhile may or may not be seen. */
+	async *exportEntries(): AsyncIterable<ExportedEntry> {
+		for (let partition = 0; partition < this.partitionCount; partition++) {
+			let startKey: Uint8Array = noBytes;
+			let isLast = false;
+			while (!isLast) {
+				const page = await this.#scan(partition, startKey);
+				isLast = page.isLast;
+				const cursor = new ScanCursor(page.bytes);
+				for (let entry = cursor.next(); entry !== undefined; entry = cursor.next()) {
+					startKey = entry.key;
+					yield entry;
+				}
+				if (cursor.count === 0 && !isLast) {
+					throw new MillraceError('MILLRACE_PROTOCOL', 'the server sent an empty page that is not the last');
+				}
+			}
+		}
+	}
+
+	/** Takes no more calls, waits for the replies to those made, and closes the connection. Idempotent. */
+	close(): Promise<void> {
+		return this.#connection.close();
+	}
+
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.close();
+	}
+
+	async #getBatch(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+		try {
+			return await new Promise((resolve, reject) => {
+				this.#send(operationGetMany, noBytes, noBytes, 0, 0, 0, keys, resolve as Resolve, reject);
+			});
+		} catch (error) {
+			// Values that do not fit one frame together are asked for in halves: one alone always fits.
+			if (!hasCode(error, 'MILLRACE_MESSAGE_SIZE') || keys.length === 1) throw error;
+			const middle = keys.length >>> 1;
+			const firstHalf = await this.#getBatch(keys.slice(0, middle));
+			return firstHalf.concat(await this.#getBatch(keys.slice(middle)));
+		}
+	}
+
+	#scan(partition: number, startKey: Uint8Array): Promise<ScanPage> {
+		return new Promise((resolve, reject) => {
+			const count = clientBatchCountMax;
+			this.#send(opScan, startKey, noBytes, 0, partition, count, noKeys, resolve as Resolve, reject);
+		});
+	}
+
+	#callOnKey<Result>(operation: Operation, key: Bytes): Promise<Result> {
+		return new Promise((resolve, reject) => {
+			this.#send(operation, mustKey(key), noBytes, 0, 0, 0, noKeys, resolve as Resolve, reject);
+		});
+	}
+
+	#callBare<Result>(operation: Operation): Promise<Result> {
+		return new Promise((resolve, reject) => {
+			this.#send(operation, noBytes, noBytes, 0, 0, 0, noKeys, resolve as Resolve, reject);
+		});
+	}
+
+	#send(
+		operation: Operation,
+		key: Uint8Array,
+		value: Uint8Array,
+		flags: number,
+		number: number,
+		countMax: number,
+		keys: readonly Uint8Array[],
+		resolve: Resolve,
+		reject: (error: unknown) => void,
+	): void {
+		const isTimed = this.#requestTimeoutMs !== Number.POSITIVE_INFINITY;
+		this.#connection.send({
+			operation,
+			key,
+			value,
+			flags,
+			number,
+			countMax,
+			keys,
+			size: callSize(key, value, keys),
+			deadlineMs: isTimed ? performance.now() + this.#requestTimeoutMs : Number.POSITIVE_INFINITY,
+			isAbandoned: false,
+			resolve,
+			reject,
+		});
+	}
+}
+
+/** The kind of value a call resolves to is known by its operation, which the types cannot follow through the wire. */
+type Resolve = (value: unknown) => void;
+
+function mustKey(key: Bytes): Uint8Array {
+	const bytes = mustBeBytes('key', key);
+	if (bytes.length >= 1 && bytes.length <= keySizeMax) return bytes;
+	throw new MillraceError(
+		'MILLRACE_KEY_SIZE',
+		`a key has from 1 to ${keySizeMax} bytes, not ${bytes.length}`,
+	);
+}
+
+function mustValue(value: Bytes): Uint8Array {
+	const bytes = mustBeBytes('value', value);
+	if (bytes.length <= valueSizeMax) return bytes;
+	throw new MillraceError(
+		'MILLRACE_VALUE_SIZE',
+		`a value has at most ${valueSizeMax} bytes, not ${bytes.length}`,
+	);
+}
+
+function mustBeBytes(what: string, given: Bytes): Uint8Array {
+	if (given instanceof Uint8Array) return given;
+	if (typeof given !== 'string')
+		throw new TypeError(`a ${what} is a string or a Uint8Array, not ${typeof given}`);
+	// Half a surrogate pair has no UTF-8: it would silently become another character, and two keys could become one.
+	if (!isWellFormed(given))
+		throw new TypeError(`the ${what} is text with half a surrogate pair; give bytes instead`);
+	return Buffer.from(given, 'utf8');
+}
+
+/** `String.prototype.isWellFormed` exists in Node 20; the language library we compile against does not name it yet. */
+function isWellFormed(text: string): boolean {
+	return (text as string & { isWellFormed(): boolean }).isWellFormed();
+}
+
+function mustDelta(delta: number | bigint): string {
+	if (typeof delta === 'bigint') {
+		if (BigInt.asIntN(64, delta) === delta) return delta.toString();
+	} else if (Number.isSafeInteger(delta)) {
+		return delta.toString();
+	}
+	throw new TypeError('the delta is not a safe integer, or a bigint of 64 bits');
+}
+
+function mustBeIn(name: string, value: number, min: number, max: number): number {
+	if (Number.isInteger(value) && value >= min && value <= max) return value;
+	throw new TypeError(`${name} is an integer from ${min} to ${max}, not ${value}`);
+}

@@ -1,0 +1,72 @@
+/**
+ * The arena of a memtable: one SharedArrayBuffer, addressed in 32-bit words, filled from the front, never freed in part.
+ * The partition writes it; the background pool reads it to flush. docs/formats/memtable.md is its page.
+ *
+ *   arena   word 0 magic | 1 root | 2 used words | 3 entries | 4 keys | 5 tombstones | 6 entries with expiry
+ *           | 8,9 min sequence | 10,11 max sequence | from word 16: entries and nodes as they were allocated
+ *   entry   0 previous version (word offset, 0: none) | 1 sequence low | 2 sequence high (21 bits), kind << 24
+ *           | 3 keySize (16 bits), entryHasExpiry << 16 | 4 valueSize | [5,6 expiresAtMs as f64] | key | value | pad to 4
+ *   node    0 type (8 bits), count << 8 | 1 depth | 2 own pointer | 3 sample entry | 4.. by type:
+ *           node4    4 labels (1 word)   | 4 pointers
+ *           node16   16 labels (4 words) | 16 pointers
+ *           node48   256 slot bytes (64 words; 0: none, else slot + 1) | 48 pointers
+ *           node256  256 pointers
+ *   pointer 0: nothing | word offset * 2: node | word offset * 2 + 1: newest entry of a key
+ *
+ * A node is one of an adaptive radix tree (Leis et al., "The Adaptive Radix Tree", ICDE 2013). `depth` is the count of
+ * leading bytes all keys below share, so paths are compressed and never stored: `sample` is the entry of any key below.
+ * `own` is the key that ends exactly at depth. Labels of node4 and node16 are in order of arrival, so that adding one
+ * never moves another.
+ */
+export const arenaMagic = 0x4152_544d;
+
+export const arenaMagicWord = 0;
+export const arenaRootWord = 1;
+export const arenaUsedWord = 2;
+export const arenaEntryCountWord = 3;
+export const arenaKeyCountWord = 4;
+export const arenaTombstoneCountWord = 5;
+export const arenaMinSequenceWord = 8;
+export const arenaMaxSequenceWord = 10;
+export const arenaHeaderWords = 16;
+
+export const entryPreviousWord = 0;
+export const entrySequenceWord = 1;
+export const entryKindWord = 2;
+export const entryKeySizeWord = 3;
+export const entryValueSizeWord = 4;
+export const entryExpiryWord = 5;
+export const entryHeaderWords = 5;
+export const entryExpiryWords = 2;
+export const entryHasExpiry = 1 << 16;
+
+export const nodeTypeWord = 0;
+export const nodeDepthWord = 1;
+export const nodeOwnWord = 2;
+export const nodeSampleWord = 3;
+export const nodeBodyWord = 4;
+
+export const node4 = 0;
+export const node16 = 1;
+export const node48 = 2;
+export const node256 = 3;
+
+/** Children a node of each type can hold. */
+export const nodeCapacity = [4, 16, 48, 256] as const;
+/** Words a node of each type takes. */
+export const nodeWords = [
+	nodeBodyWord + 1 + 4,
+	nodeBodyWord + 4 + 16,
+	nodeBodyWord + 64 + 48,
+	nodeBodyWord + 256,
+] as const;
+/** Where the pointers of each type begin. */
+export const nodePointersWord = [
+	nodeBodyWord + 1,
+	nodeBodyWord + 4,
+	nodeBodyWord + 64,
+	nodeBodyWord,
+] as const;
+
+/** Words an insertion may need beside its entry: a grown node and a new one above a leaf. */
+export const insertionWordsMax = nodeWords[3] + nodeWords[0];

@@ -1,0 +1,245 @@
+/**
+ * Opens what a partition left on disk: manifest, tables, log. Afterwards the tree holds every command the log can prove, the
+ * log's tail is synced, a fresh manifest is live, dead files are gone and an empty segment is ready.
+ *
+ *   manifest ─> tables ─> segments in order of id: groups in order of sequence, from flushedSequence + 1 on, without a gap
+ *
+ * A torn tail ends the replay quietly: nobody was promised what it held. Damage before something that was durable is refused
+ * (or, asked for, cut there; the segments concerned are kept beside the log with the ending .damaged).
+ */
+import { assert } from '../../base/assert.js';
+import { MillraceError } from '../../base/errors.js';
+import {
+	commandFlagsOffset,
+	commandSize,
+	opClear,
+	readCommandKeySize,
+	readCommandValueSize,
+} from '../../command/command-format.js';
+import type { FileSystem } from '../../env/ports.js';
+import { applyWrite, storedValueSize } from './apply-command.js';
+import { CommandResult } from './command-result.js';
+import { flushMemtable } from './jobs.js';
+import { LsmTree } from './lsm-tree.js';
+import { tableFileName } from './manifest/manifest-format.js';
+import { ManifestStore } from './manifest/manifest-store.js';
+import type { PartitionOptions } from './partition-options.js';
+import { removeOrphans } from './remove-orphans.js';
+import { BlockCache } from './table/block-cache.js';
+import { TableReader } from './table/table-reader.js';
+import { SegmentAllocator } from './wal/segment-allocator.js';
+import { prepareSegment } from './wal/segment-preparer.js';
+import { SegmentReader, type WalGroup } from './wal/segment-reader.js';
+import { segmentFileName } from './wal/wal-format.js';
+
+export interface RecoveredPartition {
+	readonly tree: LsmTree;
+	readonly manifest: ManifestStore;
+	readonly segments: SegmentAllocator;
+	readonly cache: BlockCache;
+	readonly lastSequence: number;
+	readonly lastTimestampMs: number;
+	readonly replayedCount: number;
+	/** What a person should know: tails dropped, damage cut. */
+	readonly notes: readonly string[];
+}
+
+interface UsedSegment {
+	readonly id: number;
+	readonly lastSequence: number;
+}
+
+class Recovery {
+	readonly #fileSystem: FileSystem;
+	readonly #directory: string;
+	readonly #options: PartitionOptions;
+	readonly #manifest: ManifestStore;
+	readonly #cache: BlockCache;
+	readonly #tree: LsmTree;
+	readonly #used: UsedSegment[] = [];
+	readonly #blankIds: number[] = [];
+	readonly #notes: string[] = [];
+	/** Set when the log goes on after something that is missing: says where. */
+	#gap = '';
+	readonly #result = new CommandResult();
+	#lastSequence: number;
+	#lastTimestampMs = 0;
+	#replayedCount = 0;
+
+	constructor(fileSystem: FileSystem, directory: string, options: PartitionOptions) {
+		this.#fileSystem = fileSystem;
+		this.#directory = directory;
+		this.#options = options;
+		fileSystem.makeDirectory(directory);
+		this.#manifest = ManifestStore.open(fileSystem, directory);
+		this.#cache = new BlockCache(options.blockCacheSize);
+		this.#lastSequence = this.#manifest.state.flushedSequence;
+		this.#tree = new LsmTree(options, this.#openTables());
+	}
+
+	run(): RecoveredPartition {
+		const ids = [...this.#manifest.state.segments].sort((a, b) => a - b);
+		const reader = new SegmentReader(this.#fileSystem, this.#directory);
+		for (let index = 0; index < ids.length; index++) {
+			const expected = this.#lastSequence + 1;
+			const end = reader.read(ids[index], (group) => this.#replay(ids[index], group));
+			if (end.provenSequence > this.#lastSequence && this.#gap === '') {
+				this.#gap = `${this.#path(ids[index])} is damaged at offset ${end.offset}`;
+			}
+			if (this.#gap !== '') {
+				this.#cutAt(ids.slice(index));
+				break;
+			}
+			if (end.isBlank) this.#blankIds.push(ids[index]);
+			if (this.#lastSequence >= expected)
+				this.#used.push({ id: ids[index], lastSequence: this.#lastSequence });
+		}
+		this.#syncUsed();
+		const segments = this.#readySegments();
+		this.#manifest.writeFresh();
+		removeOrphans(this.#fileSystem, this.#directory, this.#manifest);
+		return {
+			tree: this.#tree,
+			manifest: this.#manifest,
+			segments,
+			cache: this.#cache,
+			lastSequence: this.#lastSequence,
+			lastTimestampMs: this.#lastTimestampMs,
+			replayedCount: this.#replayedCount,
+			notes: this.#notes,
+		};
+	}
+
+	#path(segmentId: number): string {
+		return `${this.#directory}/${segmentFileName(segmentId)}`;
+	}
+
+	/** Newest first. */
+	#openTables(): TableReader[] {
+		const tables = [...this.#manifest.state.tables.values()].map((entry) => {
+			const path = `${this.#directory}/${tableFileName(entry.id)}`;
+			if (!this.#fileSystem.exists(path)) {
+				throw new MillraceError('MILLRACE_CORRUPT', `${path} is missing, though the manifest names it`);
+			}
+			return TableReader.open(this.#fileSystem, path, entry.id, this.#cache);
+		});
+		return tables.sort((a, b) => b.meta.maxSequence - a.meta.maxSequence);
+	}
+
+	#replay(segmentId: number, group: WalGroup): void {
+		const last = group.firstSequence + group.count - 1;
+		if (last <= this.#lastSequence) return;
+		if (group.firstSequence > this.#lastSequence + 1 && this.#gap === '') {
+			this.#gap =
+				`${this.#path(segmentId)}: the group at offset ${group.offset} begins with sequence ${group.firstSequence}, but the ` +
+				`log before it ends at ${this.#lastSequence}: a segment or a part of one is lost`;
+		}
+		if (this.#gap !== '') return;
+		this.#lastTimestampMs = Math.max(this.#lastTimestampMs, group.timestampMs);
+		let at = group.payloadOffset;
+		for (let sequence = group.firstSequence; sequence <= last; sequence++) {
+			const size = this.#commandSizeAt(group, at);
+			if (sequence > this.#lastSequence) this.#applyOne(group, at, sequence);
+			at += size;
+		}
+		assert(at === group.payloadOffset + group.payloadSize, 'the commands fill the group');
+	}
+
+	#commandSizeAt(group: WalGroup, at: number): number {
+		const keySize = readCommandKeySize(group.bytes, at);
+		return commandSize(group.bytes[at + commandFlagsOffset], keySize, readCommandValueSize(group.bytes, at));
+	}
+
+	#applyOne(group: WalGroup, at: number, sequence: number): void {
+		const { bytes } = group;
+		if (bytes[at] === opClear) {
+			if (!this.#tree.hasFreeArena) this.#flushAll();
+			const removeTables = this.#tree.clear(sequence);
+			this.#manifest.state.apply({ removeTables, flushedSequence: sequence });
+		} else {
+			const keySize = readCommandKeySize(bytes, at);
+			if (!this.#tree.active.hasRoom(keySize, storedValueSize(this.#tree, bytes, at))) this.#flushAll();
+			applyWrite(this.#tree, sequence, group.timestampMs, bytes, at, this.#result);
+			assert(this.#result.hasWritten, `sequence ${sequence} wrote when it was logged, and writes again`);
+		}
+		this.#lastSequence = sequence;
+		this.#replayedCount++;
+	}
+
+	/** Memory is full in the middle of a replay: write a table here and now. Named by the fresh manifest at the end. */
+	#flushAll(): void {
+		this.#tree.rotate();
+		const memtable = this.#tree.pinOldestImmutable();
+		assert(memtable !== undefined, 'a memtable was rotated out');
+		const { state } = this.#manifest;
+		const id = state.nextFileId;
+		const { blockSize } = this.#options;
+		const meta = flushMemtable(this.#fileSystem, this.#directory, memtable.value.arena, id, blockSize);
+		const path = `${this.#directory}/${tableFileName(id)}`;
+		const table = meta && TableReader.open(this.#fileSystem, path, id, this.#cache);
+		const addTables = meta === undefined ? [] : [{ id, level: 0, size: meta.size }];
+		state.apply({ addTables, flushedSequence: memtable.value.maxSequence, nextFileId: id + 1 });
+		this.#tree.installFlush(memtable, table);
+		memtable.unpin();
+	}
+
+	/** Replayed groups may still be only in the page cache; what is served must be durable. */
+	#syncUsed(): void {
+		for (const { id } of this.#used) {
+			const file = this.#fileSystem.open(this.#path(id), 'write');
+			file.sync();
+			file.close();
+		}
+	}
+
+	/** The log has a hole: refuse, or (asked for) end it here and keep the segments from here on out of the way. */
+	#cutAt(ids: readonly number[]): void {
+		if (this.#options.damagedLog === 'refuse') {
+			throw new MillraceError(
+				'MILLRACE_CORRUPT',
+				`${this.#gap}, before data that had been durable. Restore a backup; or open with the option damagedLog: 'truncate' ` +
+					`(millrace serve --damaged-log truncate) to keep everything up to sequence ${this.#lastSequence} and give up the rest`,
+			);
+		}
+		this.#notes.push(`${this.#gap}: everything after sequence ${this.#lastSequence} was given up, as asked`);
+		if (this.#tree.active.entryCount > 0) this.#flushAll();
+		this.#manifest.state.apply({ removeSegments: ids, flushedSequence: this.#lastSequence });
+		for (const id of ids) {
+			this.#fileSystem.rename(this.#path(id), `${this.#path(id)}.damaged`);
+		}
+		this.#fileSystem.syncDirectory(this.#directory);
+	}
+
+	/**
+	 * A blank segment after all used ones becomes the active one; further ones are spares; others leave the manifest. A segment
+	 * that holds anything of its own, be it only groups that nobody was promised, is never written again under its number.
+	 */
+	#readySegments(): SegmentAllocator {
+		const { state } = this.#manifest;
+		const lastUsed = this.#used.at(-1)?.id ?? 0;
+		const empty = this.#blankIds.filter((id) => id > lastUsed);
+		const kept = new Set([...this.#used.map(({ id }) => id), ...empty]);
+		state.apply({ removeSegments: [...state.segments].filter((id) => !kept.has(id)) });
+		let active = empty.shift();
+		if (active === undefined) {
+			active = state.nextFileId;
+			prepareSegment(this.#fileSystem, this.#directory, active, this.#options.segmentSize);
+			state.apply({ addSegments: [active], nextFileId: active + 1 });
+		}
+		const segments = new SegmentAllocator(this.#options.segmentSize, active, this.#used);
+		for (const id of empty) segments.addSpare(id);
+		return segments;
+	}
+}
+
+/**
+ * Recovers a partition, or creates it in an empty directory.
+ * @throws MILLRACE_CORRUPT, MILLRACE_FORMAT_NEWER, or the system's error
+ */
+export function recoverPartition(
+	fileSystem: FileSystem,
+	directory: string,
+	options: PartitionOptions,
+): RecoveredPartition {
+	return new Recovery(fileSystem, directory, options).run();
+}

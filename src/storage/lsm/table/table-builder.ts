@@ -1,0 +1,276 @@
+/**
+ * Writes a table: entries come in order, blocks go out in chunks of 256 KiB, and `finish` adds filter, index,
+ * properties and footer and syncs the file. Layout: table-format.ts.
+ *
+ *   add -> data block builder -> (full) compress -> header + checksum -> chunk -> (full) file.write
+ *
+ * A block is written only when the entry after it is known, because its separator lies between the two. Until
+ * `finish` returns, the file is no table: its footer comes last. Whoever asked for it removes the file of a builder
+ * that failed, and syncs the directory of one that finished.
+ *
+ * One thread (usually of the background pool) owns a builder; keys and values are copied at once.
+ */
+import { assert } from '../../../base/assert.js';
+import { copyBytes } from '../../../base/bytes.js';
+import {
+	blockSizeDefault,
+	bloomBitsPerKey,
+	keySizeMax,
+	sequenceMax,
+	valueSizeMax,
+} from '../../../base/limits.js';
+import { compressBlock } from '../../../codec/lz4.js';
+import type { FileHandle } from '../../../env/ports.js';
+import { kindPut, kindTombstone } from '../entry.js';
+import { encodeBlockHeader } from './block-frame.js';
+import { DataBlockBuilder } from './data-block-builder.js';
+import { encodeFilter, filterHash } from './filter.js';
+import { encodeFooter } from './footer.js';
+import { encodeProperties } from './properties.js';
+import {
+	blockHeaderSize,
+	blockKindData,
+	blockKindFilter,
+	blockKindIndex,
+	blockKindProperties,
+	blockSizeMax,
+	codecLz4,
+	codecRaw,
+	footerSize,
+} from './table-format.js';
+import { IndexBuilder } from './table-index.js';
+import type { TableMeta } from './table-meta.js';
+
+/** Bytes gathered before they are written: few system calls, and still in the processor's cache. */
+const chunkSize = 256 * 1024;
+const blockSizeMin = 64;
+
+export interface TableBuilderOptions {
+	/** Bytes of a data block before compression, 64 B … 1 MiB. */
+	readonly blockSize?: number;
+	/** Bits of filter for each distinct key; 0: no filter. */
+	readonly bitsPerKey?: number;
+}
+
+export class TableBuilder {
+	readonly #file: FileHandle;
+	readonly #id: number;
+	readonly #blockSize: number;
+	readonly #bitsPerKey: number;
+	readonly #block: DataBlockBuilder;
+	readonly #index = new IndexBuilder();
+
+	readonly #chunk = new Uint8Array(chunkSize);
+	#chunkUsed = 0;
+	#fileSize = 0;
+
+	#hashes = new Uint32Array(1024);
+	#keyCount = 0;
+	#firstKey: Uint8Array | undefined;
+	#lastKey = new Uint8Array(64);
+	#lastKeySize = 0;
+	#lastSequence = 0;
+
+	#entryCount = 0;
+	#tombstoneCount = 0;
+	#expiryCount = 0;
+	#minSequence = sequenceMax;
+	#maxSequence = 0;
+	#rawSize = 0;
+	#isFinished = false;
+
+	/** @param file new and empty, opened with 'create'; the caller closes it */
+	constructor(file: FileHandle, id: number, options: TableBuilderOptions = {}) {
+		this.#blockSize = options.blockSize ?? blockSizeDefault;
+		this.#bitsPerKey = options.bitsPerKey ?? bloomBitsPerKey;
+		assert(Number.isSafeInteger(id) && id >= 0, `table id ${id}`);
+		assert(
+			this.#blockSize >= blockSizeMin && this.#blockSize <= blockSizeMax,
+			`block size ${this.#blockSize}`,
+		);
+		assert(this.#bitsPerKey >= 0 && this.#bitsPerKey <= 64, `${this.#bitsPerKey} bits per key`);
+		assert(file.size() === 0, 'a table is built in an empty file');
+		this.#file = file;
+		this.#id = id;
+		this.#block = new DataBlockBuilder(this.#blockSize);
+	}
+
+	/** Bytes the table has so far, what is not written yet included; before compression of the current block. */
+	get size(): number {
+		const metaSize = this.#index.size + (this.#keyCount * this.#bitsPerKey) / 8 + footerSize;
+		return Math.ceil(this.#fileSize + this.#chunkUsed + this.#block.size + metaSize);
+	}
+
+	/** Entries added so far. */
+	get entryCount(): number {
+		return this.#entryCount;
+	}
+
+	/**
+	 * Adds an entry, which must come after the one before: key ascending, then sequence descending (asserted).
+	 * @param expiresAtMs milliseconds since the epoch, an integer; 0: never
+	 * @throws what `FileHandle.write` throws; the builder is then of no use any more
+	 */
+	add(
+		key: Uint8Array,
+		keyOffset: number,
+		keySize: number,
+		sequence: number,
+		kind: number,
+		expiresAtMs: number,
+		value: Uint8Array,
+		valueOffset: number,
+		valueSize: number,
+	): void {
+		assert(!this.#isFinished, 'no entry is added to a finished table');
+		assert(keySize >= 1 && keySize <= keySizeMax, 'key size is within its limit');
+		assert(valueSize >= 0 && valueSize <= valueSizeMax, 'value size is within its limit');
+		assert(Number.isSafeInteger(sequence) && sequence >= 0, 'sequence is an integer of 53 bits');
+		assert(Number.isSafeInteger(expiresAtMs) && expiresAtMs >= 0, 'expiry is an integer of 53 bits');
+		assert(kind === kindPut || kind === kindTombstone, 'kind is known');
+		const shared = this.#mustFollow(key, keyOffset, keySize, sequence);
+		const isNewKey = shared < keySize || keySize !== this.#lastKeySize;
+		if (!this.#block.hasRoom(shared, keySize, valueSize)) {
+			const blockSize = this.#writeDataBlock();
+			const last = this.#lastKey;
+			const lastSize = this.#lastKeySize;
+			this.#index.addBetween(blockSize, last, lastSize, this.#lastSequence, key, keyOffset, keySize);
+		}
+		this.#block.add(
+			shared,
+			key,
+			keyOffset,
+			keySize,
+			sequence,
+			kind,
+			expiresAtMs,
+			value,
+			valueOffset,
+			valueSize,
+		);
+		if (isNewKey) this.#rememberKey(key, keyOffset, keySize, shared);
+		this.#lastSequence = sequence;
+		this.#entryCount++;
+		if (kind === kindTombstone) this.#tombstoneCount++;
+		if (expiresAtMs !== 0) this.#expiryCount++;
+		if (sequence < this.#minSequence) this.#minSequence = sequence;
+		if (sequence > this.#maxSequence) this.#maxSequence = sequence;
+	}
+
+	/**
+	 * Writes the rest and syncs the file. At least one entry must have been added.
+	 * @throws what `FileHandle.write` and `sync` throw
+	 */
+	finish(): TableMeta {
+		assert(!this.#isFinished, 'a table is finished once');
+		assert(this.#firstKey !== undefined, 'a table has entries');
+		this.#isFinished = true;
+		this.#index.addLast(this.#writeDataBlock(), this.#lastKey, this.#lastKeySize, this.#lastSequence);
+		const filterOffset = this.#fileSize + this.#chunkUsed;
+		const filter = encodeFilter(this.#hashes, this.#keyCount, this.#bitsPerKey);
+		const filterSize = this.#writeBlock(blockKindFilter, filter, filter.length, false);
+		const index = this.#index.encode();
+		const indexSize = this.#writeBlock(blockKindIndex, index, index.length, false);
+		const footerOffset = filterOffset + filterSize + indexSize;
+		const meta = this.#meta(this.#firstKey);
+		const properties = encodeProperties(meta, this.#blockSize, this.#keyCount, this.#rawSize);
+		const propertiesSize = this.#writeBlock(blockKindProperties, properties, properties.length, false);
+		const footer = encodeFooter(this.#id, filterOffset, filterSize, indexSize, propertiesSize);
+		assert(this.#fileSize + this.#chunkUsed === footerOffset + propertiesSize, 'blocks lie end to end');
+		this.#append(footer, footer.length);
+		this.#writeChunk();
+		this.#file.sync();
+		return { ...meta, size: this.#fileSize };
+	}
+
+	/** Asserts the order. @returns bytes the key shares with the one before */
+	#mustFollow(key: Uint8Array, keyOffset: number, keySize: number, sequence: number): number {
+		const last = this.#lastKey;
+		const lastSize = this.#lastKeySize;
+		const comparable = Math.min(keySize, lastSize);
+		let shared = 0;
+		while (shared < comparable && key[keyOffset + shared] === last[shared]) shared++;
+		if (shared < comparable) {
+			assert(key[keyOffset + shared] > last[shared], 'keys come in ascending order');
+		} else if (keySize === lastSize) {
+			assert(sequence < this.#lastSequence, 'versions of a key come newest first');
+		} else {
+			assert(keySize > lastSize, 'keys come in ascending order');
+		}
+		return shared;
+	}
+
+	#rememberKey(key: Uint8Array, keyOffset: number, keySize: number, shared: number): void {
+		if (keySize > this.#lastKey.length) {
+			const grown = new Uint8Array(Math.min(keySizeMax, keySize * 2));
+			grown.set(this.#lastKey.subarray(0, shared));
+			this.#lastKey = grown;
+		}
+		copyBytes(key, keyOffset + shared, this.#lastKey, shared, keySize - shared);
+		this.#lastKeySize = keySize;
+		this.#firstKey ??= this.#lastKey.slice(0, keySize);
+		if (this.#keyCount === this.#hashes.length) {
+			const grown = new Uint32Array(this.#keyCount * 2);
+			grown.set(this.#hashes);
+			this.#hashes = grown;
+		}
+		this.#hashes[this.#keyCount++] = filterHash(key, keyOffset, keySize);
+	}
+
+	#meta(firstKey: Uint8Array): TableMeta {
+		return {
+			id: this.#id,
+			size: 0,
+			entryCount: this.#entryCount,
+			tombstoneCount: this.#tombstoneCount,
+			firstKey,
+			lastKey: this.#lastKey.slice(0, this.#lastKeySize),
+			minSequence: this.#minSequence,
+			maxSequence: this.#maxSequence,
+			expiryCount: this.#expiryCount,
+		};
+	}
+
+	/** @returns bytes of the block with header */
+	#writeDataBlock(): number {
+		const payloadSize = this.#block.finish();
+		const blockSize = this.#writeBlock(blockKindData, this.#block.bytes, payloadSize, true);
+		this.#rawSize += payloadSize;
+		this.#block.reset();
+		return blockSize;
+	}
+
+	#writeBlock(kind: number, payload: Uint8Array, rawSize: number, compresses: boolean): number {
+		const compressed = compresses ? compressBlock(payload, 0, rawSize) : undefined;
+		const stored = compressed ?? payload;
+		const storedSize = compressed === undefined ? rawSize : compressed.length;
+		const blockSize = blockHeaderSize + storedSize;
+		if (this.#chunkUsed + blockSize > chunkSize) this.#writeChunk();
+		// A block larger than a chunk gets memory of its own, for the one checksum over header and payload.
+		const target = blockSize <= chunkSize ? this.#chunk : new Uint8Array(blockSize);
+		const offset = this.#chunkUsed;
+		const codec = compressed === undefined ? codecRaw : codecLz4;
+		copyBytes(stored, 0, target, offset + blockHeaderSize, storedSize);
+		const fileOffset = this.#fileSize + offset;
+		encodeBlockHeader(target, offset, kind, codec, storedSize, rawSize, this.#id, fileOffset);
+		if (target === this.#chunk) this.#chunkUsed += blockSize;
+		else {
+			this.#file.write(target, 0, blockSize, this.#fileSize);
+			this.#fileSize += blockSize;
+		}
+		return blockSize;
+	}
+
+	#append(bytes: Uint8Array, size: number): void {
+		if (this.#chunkUsed + size > chunkSize) this.#writeChunk();
+		copyBytes(bytes, 0, this.#chunk, this.#chunkUsed, size);
+		this.#chunkUsed += size;
+	}
+
+	#writeChunk(): void {
+		if (this.#chunkUsed === 0) return;
+		this.#file.write(this.#chunk, 0, this.#chunkUsed, this.#fileSize);
+		this.#fileSize += this.#chunkUsed;
+		this.#chunkUsed = 0;
+	}
+}
