@@ -10,8 +10,8 @@
  */
 import { connect as connectSocket, type Socket } from 'node:net';
 import { assert } from '../base/assert.js';
-import { codeOf, type ErrorCode, MillraceError, statusOk, systemCodeOf } from '../base/errors.js';
-import { connectionRequestId, prefaceSize, protocolVersion } from '../protocol/frame/frame-format.js';
+import { codeOf, type ErrorCode, MillraceError, statusOk } from '../base/errors.js';
+import { connectionRequestId, protocolVersion } from '../protocol/frame/frame-format.js';
 import {
 	FrameParser,
 	foundBadPreface,
@@ -19,7 +19,6 @@ import {
 	foundNothing,
 	foundPreface,
 } from '../protocol/frame/frame-parser.js';
-import { encodePreface } from '../protocol/frame/frame-writer.js';
 import { MessageReader } from '../protocol/frame/message-reader.js';
 import type { Address } from './address.js';
 import { type Call, encodeCall, settleCall, unpackPayload } from './call.js';
@@ -308,10 +307,13 @@ export class ClientConnection {
 
 	#maybeEnd(): void {
 		if (!this.#isClosing || this.#socket.writableEnded || this.#socket.destroyed) return;
+		if (this.#waiting.first?.isAbandoned === false) return;
 		if (this.#waiting.all().some((call) => !call.isAbandoned)) return;
 		if (this.#calls.some((call) => call !== undefined && !call.isAbandoned)) return;
 		clearInterval(this.#sweepTimer);
-		this.#socket.end();
+		// A server that owes replies nobody waits for would keep its end open until they came.
+		if (this.#inFlightCount > 0) this.#socket.destroy();
+		else this.#socket.end();
 		const timer = setTimeout(() => this.#socket.destroy(), closeTimeoutMs);
 		this.#socket.once('close', () => clearTimeout(timer));
 	}

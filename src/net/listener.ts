@@ -55,7 +55,7 @@ export class Listener {
 
 	private constructor(options: ListenOptions) {
 		this.#options = options;
-		this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+		this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
 	}
 
 	/** The port in use, also when 0 was asked for. */

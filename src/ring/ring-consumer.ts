@@ -109,7 +109,10 @@ export class RingConsumer {
 		return this.#position !== this.#tailSeen;
 	}
 
-	/** Gives back all records seen so far and wakes the producer if it waits for room. */
+	/**
+	 * Gives back all records seen so far and wakes the producer if it waits for room. Call it every so many records: a
+	 * producer that keeps up can hold a `while (next())` loop without a release until the ring is full.
+	 */
 	release(): void {
 		assert(this.#askedSinceRelease, 'release without next');
 		this.#askedSinceRelease = false;

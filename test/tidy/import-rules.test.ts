@@ -1,7 +1,7 @@
 /** The walls between the rooms stand, and the rules that say so can fail. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { staleExceptions, unexcused } from './exceptions.js';
+import { unexcused } from './exceptions.js';
 import { cycleProblems, roomOf, wallProblems } from './import-rules.js';
 import { sources } from './repository.js';
 
@@ -61,11 +61,4 @@ void test('cycles are found, and types alone do not make one', () => {
 	const cycle = cycleProblems([file('a', 'b'), file('b', 'c'), file('c', 'b')]);
 	assert.deepEqual(cycle, ['import cycle: src/base/b.ts -> src/base/c.ts -> src/base/b.ts']);
 	assert.deepEqual(cycleProblems([file('a', 'b'), file('b', 'a', 'import type')]), []);
-});
-
-void test('an exception excuses its problem and must be needed', () => {
-	const excuses = [{ problem: 'src/a.ts: ', reason: 'for this test' }];
-	assert.deepEqual(unexcused(['src/a.ts: x', 'src/b.ts: y'], excuses), ['src/b.ts: y']);
-	assert.deepEqual(staleExceptions(['src/a.ts: x'], excuses), []);
-	assert.equal(staleExceptions(['src/b.ts: y'], excuses).length, 1);
 });

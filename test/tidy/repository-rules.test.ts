@@ -1,11 +1,12 @@
 /** Pages, tables, the Makefile and the sources agree, and each rule that says so can fail. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { relative } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { errorTable } from '../../src/base/errors.js';
 import { findTestFiles } from '../support/run-tests.js';
 import { unexcused } from './exceptions.js';
-import { files, root, textOf } from './repository.js';
+import { files, textOf } from './repository.js';
 import {
 	dependencyProblems,
 	errorPageProblems,
@@ -38,14 +39,14 @@ void test('documents name only make targets that exist', () => {
 
 void test('every test file is run, and nothing below test/ is forgotten', () => {
 	assert.deepEqual(unexcused(orphanTestProblems(files)), []);
-	const found = findTestFiles(join(root, 'dist', 'test')).map((path) => path.slice(root.length + 1));
-	const expected = files.filter(({ path }) => /^test\/.*\.test\.ts$/.test(path)).map(({ path }) => path);
-	const compiled = new Set(found.map((path) => path.replace(/^dist\/(.*)\.js$/, '$1.ts')));
-	assert.deepEqual(
-		expected.filter((path) => !compiled.has(path)),
-		[],
-		'built and found by the runner',
+	const built = fileURLToPath(new URL('../..', import.meta.url));
+	const found = findTestFiles(fileURLToPath(new URL('..', import.meta.url))).map((path) =>
+		relative(built, path),
 	);
+	const compiled = new Set(found.map((path) => path.replace(/\.js$/, '.ts')));
+	const expected = files.filter(({ path }) => /^test\/.*\.test\.ts$/.test(path)).map(({ path }) => path);
+	const missed = expected.filter((path) => !compiled.has(path));
+	assert.deepEqual(missed, [], 'each is built and found by the runner');
 	const helper = one('test/unit/helper.ts', '');
 	assert.equal(orphanTestProblems([helper]).length, 1);
 	assert.equal(orphanTestProblems([one('test/unit/a.spec.ts', '')]).length, 1);

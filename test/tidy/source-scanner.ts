@@ -128,7 +128,7 @@ function opensFunction(code: string, at: number): boolean {
 		if (character === '}') {
 			back = matchBack(before, back);
 			if (!beforeType.test(before.slice(0, Math.max(0, back)).trimEnd())) return false;
-		} else if (/[;{=]/.test(character)) return false;
+		} else if (/[;{]/.test(character) || (character === '=' && before[back + 1] !== '>')) return false;
 		else if (character === ')') {
 			if (/^\)\s*:/.test(before.slice(back))) return isAfterParameters(back);
 			back = matchBack(before, back);

@@ -336,11 +336,6 @@ export class FrameSession implements ByteSession, ReplySink {
 
 	// --- beginning and end ----------------------------------------------------------------------------
 
-	#writePreface(): void {
-		const start = this.#connection.reserve(prefaceSize);
-		this.#connection.advance(encodePreface(this.#connection.output, start) - start);
-	}
-
 	#writeHello(clientVersion: number): void {
 		this.#output.writePreface();
 		if (clientVersion !== protocolVersion) {

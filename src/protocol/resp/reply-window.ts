@@ -21,7 +21,7 @@ import { replyValue } from '../../command/command-format.js';
 import { returnChunk, takeChunk } from '../../net/chunk-pool.js';
 import type { Connection } from '../../net/connection.js';
 import type { MultiReply } from './multi-reply.js';
-import { replyNil, replyOk, replyOne, replyOverheadMax, replyZero } from './resp-format.js';
+import { replyNil, replyOk, replyOne, replyZero } from './resp-format.js';
 import {
 	encodeBulk,
 	encodeErrorStatus,
@@ -57,6 +57,8 @@ const replyBudgetSize = 64 * 1024 * 1024;
 const notParked = -1;
 /** The size of a parked multi-reply: it stays in its object. */
 const parkedElsewhere = -2;
+/** Bytes of unused room in a parking buffer at most: bounds memory when the replies parked are very large. */
+const parkingSlackMax = 16 * 1024 * 1024;
 const emptyParking = Buffer.alloc(0);
 
 export class ReplyWindow {
@@ -299,10 +301,10 @@ export class ReplyWindow {
 		return this.#parkingUsed;
 	}
 
-	/** Copies what is parked into a buffer four times as large as needed, so that the next time is far away. */
+	/** Copies what is parked into a buffer with as much room again, and more, so that the next time is far away. */
 	#compact(sizeMax: number): void {
 		const old = this.#parking;
-		const parking = takeChunk(4 * this.#parkedSize + sizeMax + replyOverheadMax);
+		const parking = takeChunk(this.#parkedSize + sizeMax + Math.min(3 * this.#parkedSize, parkingSlackMax));
 		let used = 0;
 		for (let sequence = this.#head; sequence !== this.#next; sequence = (sequence + 1) >>> 0) {
 			const slot = sequence & this.#mask;

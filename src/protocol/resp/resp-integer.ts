@@ -26,13 +26,14 @@ export function parseInteger(bytes: Uint8Array, offset: number, size: number): n
 		if (byte < byteZero || byte > byteNine) return Number.NaN;
 		value = value * 10 + (byte - byteZero);
 	}
-	if (digitCount > exactDigitCount && !isInt64(bytes, offset, size)) return Number.NaN;
+	if (digitCount > exactDigitCount) return parseLong(bytes, offset, size);
 	return isNegative ? -value : value;
 }
 
-function isInt64(bytes: Uint8Array, offset: number, size: number): boolean {
+/** The same for digits that may be out of range, through a BigInt. */
+function parseLong(bytes: Uint8Array, offset: number, size: number): number {
 	const exact = BigInt(Buffer.from(bytes.subarray(offset, offset + size)).toString('latin1'));
-	return exact >= int64Min && exact <= int64Max;
+	return exact >= int64Min && exact <= int64Max ? Number(exact) : Number.NaN;
 }
 
 /** True when a text that `parseInteger` accepts is -2^63, the one integer that cannot be negated. */

@@ -111,7 +111,9 @@ export function applyWrite(
 		case opSetExpiry: {
 			const expiresAtMs = readCommandArgument(bytes, offset);
 			const isLive = findLive(tree, nowMs, bytes, keyOffset, keySize, result);
-			if (!isLive || (expiresAtMs === 0 && found.expiresAtMs === 0)) result.status = statusNotFound;
+			if (!isExpiry(expiresAtMs)) {
+				result.setError('MILLRACE_ARGUMENT', `an expiry is a whole number of milliseconds, not ${expiresAtMs}`);
+			} else if (!isLive || (expiresAtMs === 0 && found.expiresAtMs === 0)) result.status = statusNotFound;
 			else {
 				const { value, valueOffset, valueSize } = found;
 				store(
@@ -149,6 +151,10 @@ function applyPut(
 	result: CommandResult,
 ): void {
 	let expiresAtMs = (flags & flagArgument) !== 0 ? readCommandArgument(bytes, offset) : 0;
+	if (!isExpiry(expiresAtMs)) {
+		result.setError('MILLRACE_ARGUMENT', `an expiry is a whole number of milliseconds, not ${expiresAtMs}`);
+		return;
+	}
 	const needsOld = flagIfAbsent | flagIfPresent | flagReturnOld | flagKeepExpiry;
 	if ((flags & needsOld) !== 0) {
 		const isLive = findLive(tree, nowMs, bytes, keyOffset, keySize, result);
@@ -204,6 +210,11 @@ function applyIncrement(
 		store(tree, bytes, keyOffset, keySize, sequence, kindPut, expiresAtMs, sum, 0, sum.length, result);
 		result.setValue(sum, 0, sum.length);
 	}
+}
+
+/** Entries keep whole, non-negative times only; 0 is none. */
+function isExpiry(expiresAtMs: number): boolean {
+	return Number.isSafeInteger(expiresAtMs) && expiresAtMs >= 0;
 }
 
 function store(

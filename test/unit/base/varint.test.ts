@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readVarint, varintSize, varintSizeMax, writeVarint } from '../../../src/base/varint.js';
 
-test('varints round trip at every change of size, and their size is what a reader skips', () => {
+void test('varints round trip at every change of size, and their size is what a reader skips', () => {
 	const bytes = new Uint8Array(varintSizeMax + 2);
 	for (const edge of [0, 2 ** 7, 2 ** 14, 2 ** 21, 2 ** 28, 2 ** 31, 2 ** 32 - 2]) {
 		for (const value of [edge - 1, edge, edge + 1]) {
@@ -16,7 +16,7 @@ test('varints round trip at every change of size, and their size is what a reade
 	}
 });
 
-test('a varint that never ends is read for five bytes only, and one cut off gives a number', () => {
+void test('a varint that never ends is read for five bytes only, and one cut off gives a number', () => {
 	assert.equal(readVarint(new Uint8Array(9).fill(0xff), 0), 2 ** 35 - 1);
 	assert.equal(readVarint(Uint8Array.of(0x81), 0), 1);
 });

@@ -9,7 +9,7 @@ function isCorrupt(error: unknown): boolean {
 	return hasCode(error, 'MILLRACE_CORRUPT');
 }
 
-test('a block that shrinks comes back as it was, from the middle of other bytes', () => {
+void test('a block that shrinks comes back as it was, from the middle of other bytes', () => {
 	const bytes = Buffer.from('-- the mill grinds '.repeat(200));
 	const compressed = compressBlock(bytes, 3, 3000);
 	assert.ok(compressed !== undefined && compressed.length < 200);
@@ -18,7 +18,7 @@ test('a block that shrinks comes back as it was, from the middle of other bytes'
 	assert.ok(raw.equals(bytes.subarray(3, 3003)));
 });
 
-test('a block that saves less than an eighth is refused', () => {
+void test('a block that saves less than an eighth is refused', () => {
 	const prng = new Prng(testSeed('lz4 saving'));
 	const bytes = new Uint8Array(16_384);
 	prng.fill(bytes);
@@ -29,7 +29,7 @@ test('a block that saves less than an eighth is refused', () => {
 	assert.ok(compressBlock(bytes, 0, bytes.length) !== undefined, 'a sixth is zeros');
 });
 
-test('a size that is not the one promised is refused before anything is allocated', () => {
+void test('a size that is not the one promised is refused before anything is allocated', () => {
 	const compressed = compressBlock(Buffer.alloc(4096, 7), 0, 4096);
 	assert.ok(compressed !== undefined);
 	const size = compressed.length;
@@ -45,7 +45,7 @@ test('a size that is not the one promised is refused before anything is allocate
 	assert.throws(() => decompressBlock(compressed, 0, size, 4097), isCorrupt, 'decompresses to less');
 });
 
-test('damaged and cut blocks give an error or bytes of the right size, never anything else', () => {
+void test('damaged and cut blocks give an error or bytes of the right size, never anything else', () => {
 	const prng = new Prng(testSeed('lz4 damage'));
 	const original = compressBlock(Buffer.from('abcdefgh0123'.repeat(100)), 0, 1200);
 	assert.ok(original !== undefined);
@@ -53,7 +53,7 @@ test('damaged and cut blocks give an error or bytes of the right size, never any
 		assert.throws(() => decompressBlock(original, 0, size, 1200), isCorrupt);
 	}
 	for (let i = 0; i < 3000; i++) {
-		const damaged = Buffer.from(original);
+		const damaged: Buffer = Buffer.from(original);
 		damaged[prng.below(damaged.length)] = prng.below(256);
 		try {
 			assert.equal(decompressBlock(damaged, 0, damaged.length, 1200).length, 1200);

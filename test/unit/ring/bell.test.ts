@@ -48,6 +48,14 @@ function echo(worker: Worker, work: EchoWork, port: MessagePort, total: number):
 			reject(new Error(`stuck at ${received} of ${total}: a wake-up was lost`));
 		}, 20_000);
 		const turn = (): void => {
+			try {
+				exchange();
+			} catch (error) {
+				clearTimeout(watchdog);
+				reject(error);
+			}
+		};
+		const exchange = (): void => {
 			while (reply.next()) {
 				assert.equal(readU32(reply.source, reply.offset), received++);
 			}

@@ -27,8 +27,9 @@ while (count < work.recordCount) {
 		assert(offset >= 0, 'replies fit: the bursts are small');
 		copyBytes(request.source, request.offset, reply.bytes, offset, request.size);
 		reply.commit();
+		// Before the reply is visible: the asker sends the next burst at once and counts on its room.
+		request.release();
 		reply.publish();
 		count++;
 	}
-	request.release();
 }

@@ -12,7 +12,7 @@ import { testSeed } from '../../support/seed.js';
 import { consumedIndex, publishIndex } from './ring-stress-format.js';
 import type { StressWork } from './ring-stress-worker.js';
 
-const recordCount = Number(process.env.MILLRACE_RING_RECORDS ?? 100_000);
+const recordCount = Number(process.env.MILLRACE_RING_RECORDS ?? 60_000);
 /** Without a single record in this time the threads are stuck; far longer than any schedule of a busy machine. */
 const stuckMs = 20_000;
 /** Positions overflow after a few thousand records. */

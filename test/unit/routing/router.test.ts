@@ -45,7 +45,8 @@ void test('realistic keys spread evenly over 2..64 partitions', () => {
 		packKeys(count, () => `session/${prng.nextU32().toString(36)}/${prng.below(1000)}`),
 		packKeys(count, () => uuid(prng)),
 	];
-	for (let partitionCount = 2; partitionCount <= partitionCountMax; partitionCount++) {
+	// The test of the slot table looks at every count; here the point is how keys fall into slots.
+	for (const partitionCount of [2, 3, 4, 6, 8, 12, 16, 24, 35, 48, 55, partitionCountMax]) {
 		const router = new Router(partitionCount);
 		for (const { bytes, ends } of sets) {
 			const counts = new Uint32Array(partitionCount);

@@ -29,7 +29,7 @@ function dealOut(prng: Prng, entries: readonly Entry[], count: number): EntryIte
 		});
 }
 
-test('any number of sources merge into one order', () => {
+void test('any number of sources merge into one order', () => {
 	const prng = new Prng(testSeed('merge'));
 	for (const count of [1, 2, 3, 4, 5, 7, 8, 13, 24]) {
 		const entries = randomEntries(prng, 600);
@@ -49,7 +49,7 @@ test('any number of sources merge into one order', () => {
 	}
 });
 
-test('no sources, or none with entries, make an empty merge', () => {
+void test('no sources, or none with entries, make an empty merge', () => {
 	const merge = new MergeIterator([]);
 	merge.seekFirst();
 	assert.equal(merge.valid, false);
@@ -59,7 +59,7 @@ test('no sources, or none with entries, make an empty merge', () => {
 	assert.throws(() => outer.next(), /valid/);
 });
 
-test('equal entries come from the source with the lower number first, each once', () => {
+void test('equal entries come from the source with the lower number first, each once', () => {
 	const prng = new Prng(testSeed('merge equal'));
 	const entries = randomEntries(prng, 50);
 	const sources = [...dealOut(prng, entries, 1), ...dealOut(prng, entries, 1)];

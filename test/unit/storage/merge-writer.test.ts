@@ -41,7 +41,7 @@ function sequencesAfter(entries: readonly Entry[], policy: Partial<MergePolicy>)
 	return merge(entries, { ...keepAll, ...policy }).map((entry) => entry.sequence);
 }
 
-test('only the newest version of a key stays, and those that snapshots see', () => {
+void test('only the newest version of a key stays, and those that snapshots see', () => {
 	const versions = [put('a', 9), tombstone('a', 7), put('a', 4), put('a', 2)];
 	assert.deepEqual(sequencesAfter(versions, {}), [9]);
 	assert.deepEqual(sequencesAfter(versions, { keepSequences: [5] }), [9, 4]);
@@ -51,7 +51,7 @@ test('only the newest version of a key stays, and those that snapshots see', () 
 	assert.deepEqual(sequencesAfter(versions, { keepSequences: [3, 5, 8] }), [9, 7, 4, 2]);
 });
 
-test('tombstones stay above the bottom, and go at the bottom unless they hide something', () => {
+void test('tombstones stay above the bottom, and go at the bottom unless they hide something', () => {
 	const versions = [tombstone('a', 9), put('a', 4), put('b', 3), tombstone('c', 8)];
 	assert.deepEqual(sequencesAfter(versions, {}), [9, 3, 8]);
 	assert.deepEqual(sequencesAfter(versions, { dropTombstones: true }), [3]);
@@ -61,7 +61,7 @@ test('tombstones stay above the bottom, and go at the bottom unless they hide so
 	assert.deepEqual(sequencesAfter(layers, { dropTombstones: true, keepSequences: [3, 8] }), []);
 });
 
-test('expired entries become tombstones, or go at the bottom', () => {
+void test('expired entries become tombstones, or go at the bottom', () => {
 	const entries = [put('a', 9, 'x', 1000), put('a', 3, 'old'), put('b', 8, 'y', 1001), put('c', 7, 'z')];
 	const left = merge(entries, { ...keepAll, expiredBeforeMs: 1000 });
 	assertSameEntries(left, [tombstone('a', 9), entries[2], entries[3]]);
@@ -69,7 +69,7 @@ test('expired entries become tombstones, or go at the bottom', () => {
 	assertSameEntries(bottom, [entries[2], entries[3]]);
 });
 
-test('no reader, now or in a snapshot, sees a difference after any merge', () => {
+void test('no reader, now or in a snapshot, sees a difference after any merge', () => {
 	const prng = new Prng(testSeed('merge policy'));
 	for (let round = 0; round < 150; round++) {
 		const entries: Entry[] = [];

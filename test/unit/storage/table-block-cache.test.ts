@@ -4,7 +4,7 @@ import { Prng } from '../../../src/base/prng.js';
 import { BlockCache, cachedBlockOverhead } from '../../../src/storage/lsm/table/block-cache.js';
 import { testSeed } from '../../support/seed.js';
 
-test('the cache gives back what was put or nothing, and never passes its budget', () => {
+void test('the cache gives back what was put or nothing, and never passes its budget', () => {
 	const prng = new Prng(testSeed('block cache'));
 	const capacity = 200_000;
 	const cache = new BlockCache(capacity);
@@ -38,7 +38,7 @@ test('the cache gives back what was put or nothing, and never passes its budget'
 	assert.equal(cache.stats.blockCount, 0);
 });
 
-test('blocks in use outlive blocks read once', () => {
+void test('blocks in use outlive blocks read once', () => {
 	const blockSize = 1000;
 	const cache = new BlockCache(100 * (blockSize + cachedBlockOverhead));
 	for (let i = 0; i < 50; i++) cache.put(1, i, Buffer.alloc(blockSize));
@@ -49,7 +49,7 @@ test('blocks in use outlive blocks read once', () => {
 	assert.equal(cache.stats.blockCount, 100);
 });
 
-test('a block too large for the budget is not kept, and a cache of nothing keeps nothing', () => {
+void test('a block too large for the budget is not kept, and a cache of nothing keeps nothing', () => {
 	const cache = new BlockCache(80_000);
 	cache.put(1, 0, Buffer.alloc(10_001));
 	assert.equal(cache.get(1, 0), undefined);
@@ -58,7 +58,7 @@ test('a block too large for the budget is not kept, and a cache of nothing keeps
 	assert.equal(none.stats.blockCount, 0);
 });
 
-test('hits, misses and evictions are counted', () => {
+void test('hits, misses and evictions are counted', () => {
 	const cache = new BlockCache(10 * (100 + cachedBlockOverhead));
 	cache.get(1, 0);
 	for (let i = 0; i < 12; i++) cache.put(1, i, Buffer.alloc(100));

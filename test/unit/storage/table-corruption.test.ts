@@ -71,11 +71,11 @@ function countRefused(files: MemoryFileSystem): number {
 	return refusedCount;
 }
 
-test('a table unharmed answers everything', () => {
+void test('a table unharmed answers everything', () => {
 	assert.equal(countRefused(build().files), 0);
 });
 
-test('any byte changed is noticed by open or verify, and gives no wrong answer', () => {
+void test('any byte changed is noticed by open or verify, and gives no wrong answer', () => {
 	const prng = new Prng(testSeed('table damage'));
 	const { files, bytes } = build();
 	assert.ok(bytes.length < 6000, `${bytes.length} bytes`);
@@ -90,7 +90,7 @@ test('any byte changed is noticed by open or verify, and gives no wrong answer',
 	assert.equal(countRefused(files), 0, 'all is restored');
 });
 
-test('a table cut at any length, or with bytes behind it, does not open', () => {
+void test('a table cut at any length, or with bytes behind it, does not open', () => {
 	const { files, bytes } = build();
 	for (let size = 0; size < bytes.length; size++) {
 		files.files.set(path, bytes.subarray(0, size));
@@ -106,7 +106,7 @@ test('a table cut at any length, or with bytes behind it, does not open', () => 
 	);
 });
 
-test('a block read from another place or another table is refused', () => {
+void test('a block read from another place or another table is refused', () => {
 	const { files, bytes } = build();
 	assert.throws(() => TableReader.open(files, path, 4), /table 3, not 4/);
 	const other = new MemoryFileSystem();
@@ -130,7 +130,7 @@ function footerWith(edit: (footer: Uint8Array) => void, bytes: Buffer): Buffer {
 	return changed;
 }
 
-test('a newer format is told from damage', () => {
+void test('a newer format is told from damage', () => {
 	const { files, bytes } = build();
 	files.files.set(
 		path,
@@ -147,7 +147,7 @@ test('a newer format is told from damage', () => {
 	assert.throws(() => TableReader.open(files, path, 3), isCorrupt);
 });
 
-test('sizes that lie under a right checksum are refused without allocating by them', () => {
+void test('sizes that lie under a right checksum are refused without allocating by them', () => {
 	const { files, bytes } = build();
 	const lies = [0, 1, 40, 2 ** 31, 2 ** 32 - 1, 2 ** 40, 2 ** 53 - 1];
 	const fields = [
@@ -168,7 +168,7 @@ test('sizes that lie under a right checksum are refused without allocating by th
 	}
 });
 
-test('random payloads under right checksums end in an error or in entries, never in a hang', () => {
+void test('random payloads under right checksums end in an error or in entries, never in a hang', () => {
 	const prng = new Prng(testSeed('table payloads'));
 	const { bytes } = build();
 	const files = new MemoryFileSystem();
@@ -213,7 +213,7 @@ function rewriteSomeBlock(prng: Prng, bytes: Buffer): void {
 	encodeBlockHeader(bytes, start, kind, codec, storedSize, rawSize, 3, start);
 }
 
-test('a read cut short is an error, not a shorter answer', () => {
+void test('a read cut short is an error, not a shorter answer', () => {
 	const { files, bytes } = build();
 	const reader = TableReader.open(files, path, 3);
 	files.files.set(path, bytes.subarray(0, 100));

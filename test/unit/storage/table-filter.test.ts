@@ -23,7 +23,7 @@ function falsePositiveRate(filter: Filter, count: number): number {
 	return positives / count;
 }
 
-test('filters never deny a key, and 10 bits a key let about 1 % of others through', () => {
+void test('filters never deny a key, and 10 bits a key let about 1 % of others through', () => {
 	for (const count of [1000, 30_000, 300_000]) {
 		const rate = falsePositiveRate(filterOf(count, 10), 100_000);
 		assert.ok(rate < 0.014, `${rate} with ${count} keys`);
@@ -33,7 +33,7 @@ test('filters never deny a key, and 10 bits a key let about 1 % of others throug
 	for (const count of [1, 2, 3, 50]) filterOf(count, 10);
 });
 
-test('keys that routing has already chosen by their plain hash spread over the filter all the same', () => {
+void test('keys that routing has already chosen by their plain hash spread over the filter all the same', () => {
 	const hashes: number[] = [];
 	for (let i = 0; hashes.length < 20_000; i++) {
 		const key = Buffer.from(`user:${i}`);
@@ -43,11 +43,11 @@ test('keys that routing has already chosen by their plain hash spread over the f
 	assert.ok(filter !== undefined && falsePositiveRate(filter, 100_000) < 0.014);
 });
 
-test('no bits: everything may be there', () => {
+void test('no bits: everything may be there', () => {
 	assert.equal(falsePositiveRate(filterOf(100, 0), 100), 1);
 });
 
-test('payloads that are no filter are refused', () => {
+void test('payloads that are no filter are refused', () => {
 	const payload = encodeFilter(Uint32Array.of(1, 2, 3), 3, 10);
 	assert.equal(Filter.decode(payload.subarray(0, payload.length - 1)), undefined);
 	assert.equal(Filter.decode(payload.subarray(0, 7)), undefined);

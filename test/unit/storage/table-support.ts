@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { compareBytes, copyBytes } from '../../../src/base/bytes.js';
 import type { Prng } from '../../../src/base/prng.js';
 import type { FileHandle, FileSystem, OpenMode } from '../../../src/env/ports.js';
-import { type EntryIterator, kindPut, kindTombstone, makeEntryView } from '../../../src/storage/lsm/entry.js';
+import {
+	type EntryIterator,
+	type EntryView,
+	kindPut,
+	kindTombstone,
+	makeEntryView,
+} from '../../../src/storage/lsm/entry.js';
 import { filterHash } from '../../../src/storage/lsm/table/filter.js';
 import { TableBuilder, type TableBuilderOptions } from '../../../src/storage/lsm/table/table-builder.js';
 import type { TableMeta } from '../../../src/storage/lsm/table/table-meta.js';
@@ -182,10 +188,7 @@ export function buildTable(
 }
 
 /** The entry a view or iterator lends, copied. */
-export function copyEntry(
-	key: Buffer,
-	view: Omit<EntryIterator, 'seek' | 'seekFirst' | 'next' | 'valid' | 'key' | 'keyOffset' | 'keySize'>,
-): Entry {
+export function copyEntry(key: Buffer, view: EntryView): Entry {
 	const value = Buffer.from(view.value.slice(view.valueOffset, view.valueOffset + view.valueSize));
 	return { key, sequence: view.sequence, kind: view.kind, expiresAtMs: view.expiresAtMs, value };
 }

@@ -252,6 +252,39 @@ void test('the port: modes, lists, ends of files, locks', () => {
 	assert.deepEqual(disk.list('/db').sort(), ['LOCK', 'a']);
 });
 
+/** Random calls on a few names, any of which may fail for a good reason (no such file, already there). */
+function doSomething(disk: SimulatedDisk, prng: Prng): void {
+	const path = () => `/db/${'abcd'[prng.below(4)]}`;
+	const target = path();
+	const isThere = disk.exists(target);
+	const step = prng.below(8);
+	if (step <= 2) {
+		const file = disk.open(target, isThere ? 'write' : 'create');
+		put(file, String.fromCharCode(97 + prng.below(26)).repeat(1 + prng.below(1500)), prng.below(2000));
+		if (prng.chance(0.3)) file.sync();
+		file.close();
+	} else if (step === 3) disk.syncDirectory('/db');
+	else if (isThere && step === 4) disk.remove(target);
+	else if (isThere && step === 5) disk.rename(target, path());
+	else if (isThere && step === 6) disk.open(target, 'write').truncate(prng.below(2500));
+	else if (isThere) disk.open(target, 'read').sync();
+}
+
+void test('after any calls, once all is synced, every crash leaves exactly what reads see', () => {
+	const prng = new Prng(seed);
+	for (let round = 0; round < 60; round++) {
+		const disk = new SimulatedDisk({ directories: ['/db'] });
+		for (let i = 0; i < 40; i++) doSomething(disk, prng);
+		for (const name of disk.list('/db')) disk.open(`/db/${name}`, 'read').sync();
+		disk.syncDirectory('/db');
+		for (const crashed of disk.enumerateCrashes(disk.position, { limit: 8, prng })) {
+			assert.deepEqual(crashed.snapshot(), disk.snapshot());
+			for (const path of Object.keys(disk.snapshot()))
+				assert.deepEqual(crashed.readFile(path), disk.readFile(path));
+		}
+	}
+});
+
 /** A tiny protocol under test: replaces /db/current by steps, and the promise that an acknowledged value stays. */
 function lostAcknowledgements(steps: { syncFile: boolean; syncDirectory: boolean }): number {
 	const disk = new SimulatedDisk();

@@ -29,8 +29,9 @@ import { TableIterator } from './table-iterator.js';
 import { type TableMeta, tableCorrupt } from './table-meta.js';
 import { verifyTable } from './table-verify.js';
 
-/** Blocks up to this size are read into memory that is used again; larger ones into their own. */
+/** Blocks up to this size are read into memory that all readers of a thread use in turn; larger ones into their own. */
 const scratchSize = 64 * 1024;
+const scratch = Buffer.allocUnsafeSlow(scratchSize);
 
 export class TableReader {
 	readonly meta: TableMeta;
@@ -40,7 +41,6 @@ export class TableReader {
 	readonly #index: TableIndex;
 	readonly #filter: Filter;
 	readonly #block: DataBlock;
-	readonly #scratch = Buffer.allocUnsafeSlow(scratchSize);
 	#isClosed = false;
 
 	private constructor(
@@ -155,7 +155,7 @@ export class TableReader {
 		assert(!this.#isClosed, 'the table is open');
 		const size = this.#index.blockSize(number);
 		const isLarge = size > scratchSize;
-		const bytes = isLarge ? Buffer.allocUnsafeSlow(size) : this.#scratch;
+		const bytes = isLarge ? Buffer.allocUnsafeSlow(size) : scratch;
 		readWhole(this.#file, bytes, size, offset);
 		const view = openBlock(bytes, 0, size, this.#file.path, this.meta.id, offset, blockKindData);
 		// A raw block is a view of the scratch memory, which the next read fills again.

@@ -13,6 +13,7 @@ import { assert } from '../../../base/assert.js';
 import { bufferOver, copyBytes, readU32, readU53, writeU53 } from '../../../base/bytes.js';
 import { groupSizeMax } from '../../../base/limits.js';
 import { writeChecksum64 } from '../../../codec/checksum.js';
+import type { Durability } from '../../../command/worker-boot.js';
 import type { FileHandle, FileSystem } from '../../../env/ports.js';
 import { manifestFileName } from '../manifest/manifest-format.js';
 import {
@@ -43,8 +44,6 @@ import {
 	groupSize,
 	segmentFileName,
 } from './wal-format.js';
-
-export type Durability = 'always' | 'interval' | 'none';
 
 /** How the executor tells the world what is done. Called in order, from within `accept` and `commit`. */
 export interface LogListener {
@@ -110,6 +109,7 @@ export class LogExecutor {
 
 	/** Writes what is staged, syncs if every group must be, and lets the replies go. */
 	commit(): void {
+		if (this.isStopped) return;
 		this.#writeStaged();
 		if (this.#durability === 'always') this.sync();
 		if (this.#stagedSequence > 0) this.#listener.reached(this.#stagedSequence);

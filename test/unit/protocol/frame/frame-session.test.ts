@@ -131,8 +131,8 @@ test('every operation answers as its page says', () => {
 	assert.deepEqual(bench.ask([12, opCount]), [[12, statusOk, null, 2]]);
 	const [stats] = bench.ask([13, opStats]);
 	assert.deepEqual(
-		(stats?.[2] as { partition: number }[]).map(({ partition }) => partition),
-		[0, 1, 2],
+		stats?.[2],
+		[0, 1, 2].map((partition) => ({ partition, keys: bench.port.data[partition]?.size })),
 	);
 	assert.deepEqual(bench.ask([14, opFlush]), [[14, statusOk, null, 0]]);
 	assert.deepEqual(bench.ask([15, operationPing]), [[15, statusOk, null, 0]]);
@@ -166,7 +166,8 @@ test('a getMany whose values do not fit a frame is refused, and the next works',
 	bench.ask([1, opPut, 'big', Buffer.alloc(valueSizeMax, 1)]);
 	const [refused, got] = bench.ask([2, operationGetMany, ['big', 'big']], [3, operationGetMany, ['big']]);
 	assert.equal(codeOf(refused?.[1] as number), 'MILLRACE_MESSAGE_SIZE');
-	assert.equal((got?.[2] as Buffer[])[0]?.length, valueSizeMax);
+	const values = got?.[2] as Buffer[] | undefined;
+	assert.equal(values?.[0]?.length, valueSizeMax);
 });
 
 test('the same replies for a stream whole, byte by byte and in random pieces, with every obstacle', () => {

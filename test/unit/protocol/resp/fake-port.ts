@@ -2,8 +2,8 @@
  * Partitions in memory behind a CommandPort, for protocol tests. Commands are applied when submitted, as a partition
  * would in ring order; replies are delivered when the test says, in any order, by seed. Main thread only.
  */
-import { statusNotFound, statusOf, statusOk } from '../../../src/base/errors.js';
-import { Prng } from '../../../src/base/prng.js';
+import { statusNotFound, statusOf, statusOk } from '../../../../src/base/errors.js';
+import { Prng } from '../../../../src/base/prng.js';
 import {
 	flagArgument,
 	flagIfAbsent,
@@ -22,8 +22,8 @@ import {
 	replyMessage,
 	replyNone,
 	replyValue,
-} from '../../../src/command/command-format.js';
-import type { CommandPort, ReplySink } from '../../../src/command/command-port.js';
+} from '../../../../src/command/command-format.js';
+import type { CommandPort, ReplySink } from '../../../../src/command/command-port.js';
 
 interface Entry {
 	value: Buffer;
@@ -109,7 +109,14 @@ export class FakePort implements CommandPort {
 		const name = Buffer.from(key.subarray(keyOffset, keyOffset + keySize)).toString('latin1');
 		const bytes = Buffer.from(value.subarray(valueOffset, valueOffset + valueSize));
 		const expiresAtMs = (flags & flagArgument) !== 0 ? argument : 0;
-		const reply = this.#apply(this.#partitions[partition] ?? new Map(), opcode, flags, expiresAtMs, name, bytes);
+		const reply = this.#apply(
+			this.#partitions[partition] ?? new Map(),
+			opcode,
+			flags,
+			expiresAtMs,
+			name,
+			bytes,
+		);
 		this.#replies.push({ sink, sequence, part, ...reply });
 		return true;
 	}
@@ -118,8 +125,7 @@ export class FakePort implements CommandPort {
 	step(count: number): void {
 		const touched = new Set<number>();
 		for (let i = 0; i < count && this.#replies.length > 0; i++) {
-			const index = this.#isShuffled ? this.#prng.below(this.#replies.length) : 0;
-			const [reply] = this.#replies.splice(index, 1) as [Reply];
+			const reply = this.#takeReply();
 			touched.add(reply.sink);
 			const { sequence, part, status, kind, number, bytes } = reply;
 			// The payload is lent: somewhere inside other bytes, and overwritten afterwards.
@@ -131,6 +137,15 @@ export class FakePort implements CommandPort {
 		const refused = [...this.#refused];
 		this.#refused.clear();
 		for (const sink of refused) this.#sinks.get(sink)?.onRoom();
+	}
+
+	#takeReply(): Reply {
+		if (!this.#isShuffled) return this.#replies.shift() as Reply;
+		const index = this.#prng.below(this.#replies.length);
+		const reply = this.#replies[index] as Reply;
+		const last = this.#replies.pop() as Reply;
+		if (last !== reply) this.#replies[index] = last;
+		return reply;
 	}
 
 	#apply(
@@ -157,7 +172,12 @@ export class FakePort implements CommandPort {
 		if (opcode === opIncrement) {
 			const before = old?.value.toString() ?? '0';
 			if (!/^-?\d+$/.test(before))
-				return { ...ok, status: statusOf('MILLRACE_NOT_INTEGER'), kind: replyMessage, bytes: Buffer.from('no') };
+				return {
+					...ok,
+					status: statusOf('MILLRACE_NOT_INTEGER'),
+					kind: replyMessage,
+					bytes: Buffer.from('no'),
+				};
 			const sum = BigInt(before) + BigInt(value.toString());
 			if (BigInt.asIntN(64, sum) !== sum)
 				return { ...ok, status: statusOf('MILLRACE_OVERFLOW'), kind: replyMessage, bytes: Buffer.from('no') };

@@ -1,11 +1,13 @@
 /** The parts below the session: parser, integers, patterns. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { matchesGlob } from '../../../src/protocol/resp/glob.js';
-import { isInt64Min, negateInteger, parseInteger } from '../../../src/protocol/resp/resp-integer.js';
-import { parsePartial, RespParser } from '../../../src/protocol/resp/resp-parser.js';
-import { encodeInteger } from '../../../src/protocol/resp/resp-writer.js';
-import { command } from './resp-rig.js';
+import { Prng } from '../../../../src/base/prng.js';
+import { matchesGlob } from '../../../../src/protocol/resp/glob.js';
+import { RespInput } from '../../../../src/protocol/resp/resp-input.js';
+import { isInt64Min, negateInteger, parseInteger } from '../../../../src/protocol/resp/resp-integer.js';
+import { parsePartial, RespParser } from '../../../../src/protocol/resp/resp-parser.js';
+import { encodeInteger } from '../../../../src/protocol/resp/resp-writer.js';
+import { command, seed } from './resp-rig.js';
 
 test('a command is parsed once however it is cut, and neededSize never asks too much', () => {
 	const bytes = command('SET', 'key', Buffer.alloc(1000, 0x61), '', 'x'.repeat(20));
@@ -22,6 +24,22 @@ test('a command is parsed once however it is cut, and neededSize never asks too 
 	assert.equal(moved.toString('latin1', 6 + parser.offsets[1], 6 + parser.offsets[1] + 3), 'key');
 	parser.reset();
 	assert.equal(parser.parse(Buffer.from('PING\r\n'), 0, 6), 6);
+});
+
+test('what was parsed is not looked at again', () => {
+	const words = Array.from({ length: 100 }, (_, i) => `word${i}`);
+	const bytes = command(...words);
+	const whole = Buffer.from(bytes);
+	const parser = new RespParser();
+	for (let end = 1; end < bytes.length; end++) {
+		assert.equal(parser.parse(bytes, 0, end), parsePartial);
+		const lastEnd = bytes.lastIndexOf('\r\n$', end - 1);
+		if (lastEnd > 0 && lastEnd + 2 <= end) bytes.fill('!', 1, lastEnd + 2);
+	}
+	assert.equal(parser.parse(bytes, 0, bytes.length), bytes.length);
+	words.forEach((word, i) => {
+		assert.equal(whole.toString('latin1', parser.offsets[i], parser.offsets[i] + parser.sizes[i]), word);
+	});
 });
 
 test('a bulk string that is under way is not looked at before it is whole', () => {
@@ -92,4 +110,30 @@ test('patterns', () => {
 	for (const [pattern, text] of yes) assert.ok(matchesGlob(pattern, text), `${pattern} ${text}`);
 	for (const [pattern, text] of no) assert.ok(!matchesGlob(pattern, text), `${pattern} ${text}`);
 	assert.ok(!matchesGlob(`${'*a'.repeat(500)}b`, 'a'.repeat(2000)), 'and quickly');
+});
+
+test('input keeps every byte in order, also when several share the pool of join buffers', () => {
+	const prng = new Prng(seed);
+	const inputs = [0, 1, 2].map(() => ({ input: new RespInput(), given: 0, taken: 0 }));
+	for (let round = 0; round < 3000; round++) {
+		const one = inputs[prng.below(3)] as (typeof inputs)[0];
+		const chunk = Buffer.alloc(1 + prng.below(prng.chance(0.3) ? 65_536 : 50));
+		for (let i = 0; i < chunk.length; i++) chunk[i] = (one.given + i) % 251;
+		one.given += chunk.length;
+		one.input.append(chunk, 1 + prng.below(200_000));
+		const { input } = one;
+		const leftSize = prng.chance(0.1) ? 0 : Math.min(input.end - input.start, prng.below(300));
+		for (let at = input.start; at < input.end; at++)
+			if (input.bytes[at] !== (one.taken + at - input.start) % 251) assert.fail(`round ${round}: wrong byte`);
+		one.taken += input.end - input.start - leftSize;
+		if (input.end > input.start + leftSize) input.consume(input.end - input.start - leftSize);
+		assert.equal(input.end - input.start, one.given - one.taken);
+	}
+});
+
+test('what is announced is not allocated', () => {
+	const input = new RespInput();
+	input.append(Buffer.alloc(10), 1);
+	input.append(Buffer.alloc(10), 16 * 1024 * 1024);
+	assert.ok(input.bytes.length <= 100);
 });

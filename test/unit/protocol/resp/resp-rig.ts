@@ -1,9 +1,9 @@
 /** A RESP session on a fake socket and a fake port: feeds bytes in pieces, runs until all is quiet, gives the output. */
-import { Prng } from '../../../src/base/prng.js';
-import { Connection } from '../../../src/net/connection.js';
-import type { RespHost } from '../../../src/protocol/resp/resp-host.js';
-import { RespSession } from '../../../src/protocol/resp/resp-session.js';
-import { FakeSocket } from '../net/fake-socket.js';
+import { Prng } from '../../../../src/base/prng.js';
+import { Connection } from '../../../../src/net/connection.js';
+import type { RespHost } from '../../../../src/protocol/resp/resp-host.js';
+import { RespSession } from '../../../../src/protocol/resp/resp-session.js';
+import { FakeSocket } from '../../net/fake-socket.js';
 import { FakePort } from './fake-port.js';
 
 /** The seed of this run; printed, so that a failure can be repeated. */
@@ -46,7 +46,8 @@ export class Rig {
 				this.shutdownCount++;
 			},
 		};
-		const sessionOptions = options.windowSizeMax === undefined ? {} : { windowSizeMax: options.windowSizeMax };
+		const sessionOptions =
+			options.windowSizeMax === undefined ? {} : { windowSizeMax: options.windowSizeMax };
 		this.connection = new Connection(this.socket.asSocket, {
 			id: 42,
 			makeSession: (_firstByte, connection) => new RespSession(connection, this.port, host, sessionOptions),

@@ -207,7 +207,9 @@ test('error statuses name their word and code, on one line; of many parts the fi
 test('a key may have keySizeMax bytes and not one more', async () => {
 	const rig = new Rig();
 	const longest = 'k'.repeat(16 * 1024);
-	const output = await rig.run(Buffer.concat([command('SET', longest, '1'), command('SET', `${longest}k`, '1')]));
+	const output = await rig.run(
+		Buffer.concat([command('SET', longest, '1'), command('SET', `${longest}k`, '1')]),
+	);
 	assert.equal(output, '+OK\r\n-ERR MILLRACE_KEY_SIZE key of 16385 bytes is longer than 16384\r\n');
 });
 

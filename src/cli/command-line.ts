@@ -1,0 +1,204 @@
+/**
+ * The command line: names, options and help of every command, and how errors become one sentence and an exit code.
+ * Commands get a connected client and streams; nothing here knows how they work.
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { MillraceError } from '../base/errors.js';
+import { partitionCountMax } from '../base/limits.js';
+import { hostDefault, parseAddress, portDefault } from '../client/address.js';
+import { type Client, connect, type PutOptions } from '../client/client.js';
+import { type CommandIo, exitFailed, exitOk, exitUsage } from './command-io.js';
+import { exportFile } from './export-command.js';
+import { importFile } from './import-command.js';
+import { adviceFor, deleteKeys, getKey, setKey } from './key-commands.js';
+
+const urlDefault = `millrace://${hostDefault}:${portDefault}`;
+
+const mainHelp = `
+Examples:
+  millrace serve --dir ./data                    run a server (stop it with Ctrl-C)
+  millrace set user:1 Ada && millrace get user:1
+  millrace set session:9 on --ttl-ms 60000       gone after a minute
+  millrace export backup.jsonl                   every record, one JSON object a line
+  millrace import backup.jsonl --url millrace://10.0.0.5:7379
+  redis-cli -p 7379 get user:1                   the same port speaks the Redis protocol
+
+Exit codes:
+  0  ok
+  1  an error: no server, a bad file or line, a full disk; one line on standard error says which
+  2  the command line is wrong
+  3  the key was not found, or a condition of set was not met`;
+
+const importHelp = `
+Each line is one JSON object; bytes that are no UTF-8 text go as base64:
+  {"key": "user:1", "value": "Ada"}
+  {"keyBase64": "AP8=", "valueBase64": "/w==", "expiresAtMs": 1767225600000}
+
+Examples:
+  millrace import users.jsonl
+  zcat dump.jsonl.gz | millrace import - --continue-on-error`;
+
+const exportHelp = `
+The lines are what import reads, and give the same bytes back. Writes made meanwhile may or may not be in the file.
+
+Examples:
+  millrace export backup.jsonl
+  millrace export | gzip > backup.jsonl.gz`;
+
+const serveHelp = `
+Examples:
+  millrace serve
+  millrace serve --dir /var/lib/millrace --host 0.0.0.0 --durability interval
+
+Durability: 'always' answers a write when it is on the disk; 'interval' writes at once and syncs every second;
+'none' leaves it to the operating system. The number of partitions is fixed when the directory is created.`;
+
+/**
+ * Runs one command.
+ * @param argv without node and script
+ * @returns the exit code; errors are written to `io.stderr`
+ */
+export async function runCommandLine(argv: readonly string[], io: CommandIo): Promise<number> {
+	let exitCode = exitOk;
+	const program = makeProgram(io, (code) => {
+		exitCode = code;
+	});
+	try {
+		await program.parseAsync(argv, { from: 'user' });
+		return exitCode;
+	} catch (error) {
+		if (error instanceof CommanderError) return error.exitCode === 0 ? exitOk : exitUsage;
+		io.stderr.write(`millrace: ${describe(error)}\n`);
+		return exitFailed;
+	}
+}
+
+type SetExitCode = (code: number) => void;
+
+function makeProgram(io: CommandIo, setExitCode: SetExitCode): Command {
+	const program = new Command('millrace')
+		.description('A persistent, sharded, multi-core key-value store.')
+		.exitOverride()
+		.configureOutput({
+			writeOut: (text) => io.stdout.write(text),
+			writeErr: (text) => io.stderr.write(text),
+		})
+		.showHelpAfterError('(millrace --help, or --help after a command, says more)')
+		.addHelpText('after', mainHelp);
+	addServe(program, io, setExitCode);
+	addKeyCommands(program, io, setExitCode);
+	addFileCommands(program, io, setExitCode);
+	return program;
+}
+
+function addServe(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
+	program
+		.command('serve')
+		.description('run a server on one port: Redis protocol, telnet text and msgpack')
+		.option('--dir <directory>', 'where the data is; created when missing', './data')
+		.option('--host <address>', 'address to listen on', hostDefault)
+		.option(
+			'--port <number>',
+			'port to listen on; 0 lets the system choose',
+			integerIn(0, 65_535),
+			portDefault,
+		)
+		.option(
+			'--partitions <count>',
+			'partitions of a new directory (default: by the cores of the machine)',
+			integerIn(1, partitionCountMax),
+		)
+		.addOption(
+			new Option('--durability <level>', 'when a write is answered')
+				.choices(['always', 'interval', 'none'])
+				.default('always'),
+		)
+		.addHelpText('after', serveHelp)
+		.action(async (options) => {
+			// Only now, because a client command needs none of the engine.
+			const { serve } = await import('./serve-command.js');
+			const { dir: directory, host, port, partitions, durability } = options;
+			setExitCode(await serve({ directory, host, port, partitions, durability }, io));
+		});
+}
+
+function addKeyCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
+	withUrl(program.command('get'))
+		.description('write the value of a key to standard output')
+		.argument('<key>')
+		.action(async (key: string, { url }) => {
+			setExitCode(await withClient(url, (client) => getKey(client, key, io)));
+		});
+	withUrl(program.command('set'))
+		.description('set a key')
+		.argument('<key>')
+		.argument('<value>', "the value; '-' reads it from standard input")
+		.option('--ttl-ms <milliseconds>', 'expire after this time', integerIn(1, Number.MAX_SAFE_INTEGER))
+		.addOption(new Option('--if-absent', 'only when the key does not exist').conflicts('ifPresent'))
+		.option('--if-present', 'only when the key exists')
+		.action(async (key: string, value: string, { url, ...options }: { url: string } & PutOptions) => {
+			setExitCode(await withClient(url, (client) => setKey(client, key, value, options, io)));
+		});
+	withUrl(program.command('del'))
+		.description('delete keys')
+		.argument('<keys...>')
+		.action(async (keys: string[], { url }) => {
+			setExitCode(await withClient(url, (client) => deleteKeys(client, keys, io)));
+		});
+}
+
+function addFileCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
+	withUrl(program.command('import'))
+		.description('load records from a JSON-lines file')
+		.argument('<file>', "the file; '-' is standard input")
+		.option('--continue-on-error', 'report bad lines and go on; the exit code is 1 if there were any', false)
+		.addHelpText('after', importHelp)
+		.action(async (file: string, { url, continueOnError }) => {
+			setExitCode(await withClient(url, (client) => importFile(client, file, { continueOnError }, io)));
+		});
+	withUrl(program.command('export'))
+		.description('write every record as JSON lines')
+		.argument('[file]', "the file; '-' is standard output", '-')
+		.addHelpText('after', exportHelp)
+		.action(async (file: string, { url }) => {
+			setExitCode(await withClient(url, (client) => exportFile(client, file, io)));
+		});
+}
+
+function withUrl(command: Command): Command {
+	return command.option('--url <url>', 'the server to talk to', mustUrl, urlDefault);
+}
+
+function mustUrl(text: string): string {
+	try {
+		parseAddress(text);
+	} catch (error) {
+		throw new InvalidArgumentError(error instanceof Error ? `${error.message}.` : '');
+	}
+	return text;
+}
+
+async function withClient(url: string, run: (client: Client) => Promise<number>): Promise<number> {
+	const client = await connect(url);
+	try {
+		return await run(client);
+	} finally {
+		await client.close();
+	}
+}
+
+function integerIn(min: number, max: number): (text: string) => number {
+	return (text) => {
+		const value = Number(text);
+		if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+		throw new InvalidArgumentError(`It is an integer from ${min} to ${max}.`);
+	};
+}
+
+/** One sentence with its code, and what to do. */
+function describe(error: unknown): string {
+	if (!(error instanceof Error)) return String(error);
+	const code = error instanceof MillraceError ? ` (${error.code})` : '';
+	const advice = adviceFor(error);
+	return `${error.message}${code}${advice === '' ? '' : `; ${advice}`}`;
+}

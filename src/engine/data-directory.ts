@@ -1,0 +1,130 @@
+/**
+ * The data directory as a whole: whose it is, and what it holds. docs/formats/directory.md is its page.
+ *
+ *   MILLRACE           one line of JSON {"format":1,"partitions":N,"hash":"xxh32"} and its XXH32 in hex on the next line
+ *   LOCK               locked by the process that has the directory open (the kernel lets go with the process, however it
+ *                      ends); holds that process's id
+ *   partition-000/ …   one directory for each partition
+ *
+ * The head file is written last when a directory is created, so a directory with it is complete.
+ */
+import { MillraceError, systemCodeOf } from '../base/errors.js';
+import { partitionCountMax } from '../base/limits.js';
+import { xxh32 } from '../base/xxh32.js';
+import type { FileLock, FileSystem } from '../env/ports.js';
+
+export const directoryFormatVersion = 1;
+export const headFileName = 'MILLRACE';
+export const lockFileName = 'LOCK';
+
+export interface DataDirectory {
+	readonly path: string;
+	readonly partitionCount: number;
+	readonly isNew: boolean;
+	readonly lock: FileLock;
+}
+
+export function partitionDirectoryName(partition: number): string {
+	return `partition-${String(partition).padStart(3, '0')}`;
+}
+
+/**
+ * Opens or creates a data directory and locks it.
+ * @param partitionCount the count asked for; undefined: what the directory has, or `partitionCountDefault` for a new one
+ * @throws MILLRACE_LOCKED, MILLRACE_DIRECTORY, MILLRACE_FORMAT_NEWER, MILLRACE_PARTITION_COUNT, MILLRACE_CORRUPT
+ */
+export function openDataDirectory(
+	fileSystem: FileSystem,
+	path: string,
+	partitionCount: number | undefined,
+	partitionCountDefault: number,
+): DataDirectory {
+	const lock = lockDirectory(fileSystem, path);
+	try {
+		const headPath = `${path}/${headFileName}`;
+		if (fileSystem.exists(headPath)) {
+			const stored = readHead(fileSystem, headPath);
+			if (partitionCount !== undefined && partitionCount !== stored) {
+				throw new MillraceError(
+					'MILLRACE_PARTITION_COUNT',
+					`${path} has ${stored} partitions, not ${partitionCount}: the count is fixed when a directory is created. ` +
+						'Leave the option out, or export into a new directory',
+				);
+			}
+			return { path, partitionCount: stored, isNew: false, lock };
+		}
+		const foreign = fileSystem.list(path).find((name) => name !== lockFileName && !/^(partition-\d+|MILLRACE\.tmp)$/.test(name));
+		if (foreign !== undefined) {
+			throw new MillraceError(
+				'MILLRACE_DIRECTORY',
+				`${path} is not a Millrace directory and not empty (it has ${JSON.stringify(foreign)}): give it a directory of its own`,
+			);
+		}
+		return { path, partitionCount: partitionCount ?? partitionCountDefault, isNew: true, lock };
+	} catch (error) {
+		lock.release();
+		throw error;
+	}
+}
+
+/** Writes the head file of a new directory, once its partitions exist. */
+export function completeDataDirectory(fileSystem: FileSystem, directory: DataDirectory): void {
+	const line = JSON.stringify({ format: directoryFormatVersion, partitions: directory.partitionCount, hash: 'xxh32' });
+	const bytes = Buffer.from(`${line}\n${checksumOf(line)}\n`, 'utf8');
+	const headPath = `${directory.path}/${headFileName}`;
+	const unnamed = `${headPath}.tmp`;
+	if (fileSystem.exists(unnamed)) fileSystem.remove(unnamed);
+	const file = fileSystem.open(unnamed, 'create');
+	file.write(bytes, 0, bytes.length, 0);
+	file.sync();
+	file.close();
+	fileSystem.rename(unnamed, headPath);
+	fileSystem.syncDirectory(directory.path);
+}
+
+function checksumOf(line: string): string {
+	const bytes = Buffer.from(line, 'utf8');
+	return xxh32(bytes, 0, bytes.length).toString(16).padStart(8, '0');
+}
+
+function lockDirectory(fileSystem: FileSystem, path: string): FileLock {
+	let held: FileLock | string;
+	try {
+		fileSystem.makeDirectory(path);
+		held = fileSystem.lock(`${path}/${lockFileName}`, String(process.pid));
+	} catch (error) {
+		const code = systemCodeOf(error);
+		const why = code === '' ? String(error) : code;
+		const what = code === 'ENOSPC' ? 'MILLRACE_DISK_FULL' : 'MILLRACE_DIRECTORY';
+		throw new MillraceError(what, `${path} cannot be used as a data directory (${why}): it must be a directory we may write to`, {
+			cause: error,
+		});
+	}
+	if (typeof held === 'string') {
+		throw new MillraceError(
+			'MILLRACE_LOCKED',
+			`${path} is open in process ${held.trim() || 'unknown'}: one process at a time; connect to it instead, or stop it`,
+		);
+	}
+	return held;
+}
+
+function readHead(fileSystem: FileSystem, path: string): number {
+	const file = fileSystem.open(path, 'read');
+	const bytes = Buffer.alloc(Math.min(file.size(), 4096));
+	file.read(bytes, 0, bytes.length, 0);
+	file.close();
+	const [line, checksum] = bytes.toString('utf8').split('\n');
+	if (line === undefined || checksum !== checksumOf(line)) {
+		throw new MillraceError('MILLRACE_CORRUPT', `${path} is damaged: its checksum does not hold`);
+	}
+	const head = JSON.parse(line) as { format?: unknown; partitions?: unknown };
+	if (typeof head.format === 'number' && head.format > directoryFormatVersion) {
+		throw new MillraceError('MILLRACE_FORMAT_NEWER', `${path} has format ${head.format}; this version reads ${directoryFormatVersion}`);
+	}
+	const { partitions } = head;
+	if (typeof partitions !== 'number' || !Number.isInteger(partitions) || partitions < 1 || partitions > partitionCountMax) {
+		throw new MillraceError('MILLRACE_CORRUPT', `${path} names ${String(partitions)} partitions`);
+	}
+	return partitions;
+}

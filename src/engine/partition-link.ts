@@ -1,0 +1,183 @@
+/**
+ * The main thread's side of one partition: its rings, its two threads and their mail. Main thread only.
+ */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { type ErrorCode, errorTable, MillraceError } from '../base/errors.js';
+import { logRingSizeDefault, ringSizeDefault } from '../base/limits.js';
+import {
+	type Durability,
+	type LogBoot,
+	type MailToMain,
+	type MailToPartition,
+	type PartitionBoot,
+	type PartitionMemory,
+	type PlainError,
+	sharedMailWord,
+	sharedSize,
+} from '../command/worker-boot.js';
+import { ThreadBell } from '../ring/bell.js';
+import { RingConsumer } from '../ring/ring-consumer.js';
+import { createRing } from '../ring/ring-format.js';
+import { RingProducer } from '../ring/ring-producer.js';
+
+export interface LinkOptions {
+	readonly partition: number;
+	readonly directory: string;
+	readonly durability: Durability;
+	readonly syncIntervalMs: number;
+	readonly storageOptions: Readonly<Record<string, number | string>>;
+	readonly partitionWorkerUrl: URL;
+	readonly logWorkerUrl: URL;
+	/** The flag of the main thread's bell, shared by all partitions. */
+	readonly mainBell: SharedArrayBuffer;
+	/** A message that main is needed: there are replies. */
+	readonly onBell: () => void;
+	/** Does a job in the background pool; the promise never rejects. */
+	readonly runJob: (task: { directory: string; job: unknown }) => Promise<unknown>;
+	readonly onNote: (text: string) => void;
+	/** A thread ended that should not have. */
+	readonly onDeath: (error: MillraceError) => void;
+}
+
+export interface PartitionReady {
+	readonly replayedCount: number;
+	readonly notes: readonly string[];
+}
+
+export class PartitionLink {
+	readonly requests: RingProducer;
+	readonly replies: RingConsumer;
+	readonly heldReplies: RingConsumer;
+	readonly ready: Promise<PartitionReady>;
+	readonly #options: LinkOptions;
+	readonly #memory: PartitionMemory;
+	readonly #bell: ThreadBell;
+	readonly #mail: MessagePort;
+	readonly #bellPorts: MessagePort[] = [];
+	readonly #workers: Worker[];
+	#isEnding = false;
+	#settleReady: { resolve: (ready: PartitionReady) => void; reject: (error: Error) => void } | undefined;
+
+	constructor(options: LinkOptions) {
+		this.#options = options;
+		this.#memory = {
+			requestRing: createRing(ringSizeDefault),
+			replyRing: createRing(ringSizeDefault),
+			commitRing: createRing(ringSizeDefault),
+			logRing: createRing(logRingSizeDefault),
+			workerBell: ThreadBell.create(),
+			logBell: ThreadBell.create(),
+			mainBell: options.mainBell,
+			shared: new SharedArrayBuffer(sharedSize),
+		};
+		this.#bell = new ThreadBell(this.#memory.workerBell);
+		this.ready = new Promise((resolve, reject) => {
+			this.#settleReady = { resolve, reject };
+		});
+		const mail = new MessageChannel();
+		const requestOversize = new MessageChannel();
+		const replyOversize = new MessageChannel();
+		const commitOversize = new MessageChannel();
+		const logOversize = new MessageChannel();
+		this.requests = new RingProducer(this.#memory.requestRing, this.#bell, requestOversize.port1);
+		this.replies = new RingConsumer(this.#memory.replyRing, this.#bell, replyOversize.port1);
+		this.heldReplies = new RingConsumer(this.#memory.commitRing, this.#bell, commitOversize.port1);
+		this.#mail = mail.port1;
+		this.#mail.on('message', (message: MailToMain) => this.#onMail(message));
+		this.#workers = [
+			this.#spawnLogWorker(logOversize.port2),
+			this.#spawnPartitionWorker({
+				mailPort: mail.port2,
+				requestOversizePort: requestOversize.port2,
+				replyOversizePort: replyOversize.port2,
+				commitOversizePort: commitOversize.port2,
+				logOversizePort: logOversize.port1,
+			}),
+		];
+	}
+
+	/** From now on the end of the threads is no surprise. */
+	expectEnd(): void {
+		this.#isEnding = true;
+	}
+
+	/** Ends both threads, at once if they are not over, and closes the ports. */
+	async terminate(): Promise<void> {
+		this.#isEnding = true;
+		await Promise.all(this.#workers.map((worker) => worker.terminate()));
+		this.#mail.close();
+		for (const port of this.#bellPorts) port.close();
+	}
+
+	#spawnLogWorker(logOversizePort: MessagePort): Worker {
+		const { partition, directory, durability, syncIntervalMs, logWorkerUrl } = this.#options;
+		const bellPort = this.#makeBellPort();
+		const boot: LogBoot = { partition, directory, memory: this.#memory, durability, syncIntervalMs, bellPort, logOversizePort };
+		return this.#spawn(logWorkerUrl, 'log worker', boot, [bellPort, logOversizePort]);
+	}
+
+	#spawnPartitionWorker(
+		ports: Pick<
+			PartitionBoot,
+			'mailPort' | 'requestOversizePort' | 'replyOversizePort' | 'commitOversizePort' | 'logOversizePort'
+		>,
+	): Worker {
+		const { partition, directory, storageOptions, partitionWorkerUrl } = this.#options;
+		const bellPort = this.#makeBellPort();
+		const boot: PartitionBoot = { partition, directory, memory: this.#memory, storageOptions, bellPort, ...ports };
+		return this.#spawn(partitionWorkerUrl, 'worker', boot, [bellPort, ...Object.values(ports)]);
+	}
+
+	#makeBellPort(): MessagePort {
+		const channel = new MessageChannel();
+		channel.port1.on('message', this.#options.onBell);
+		this.#bellPorts.push(channel.port1);
+		return channel.port2;
+	}
+
+	#spawn(url: URL, what: string, boot: PartitionBoot | LogBoot, transferList: MessagePort[]): Worker {
+		const worker = new Worker(url, { workerData: boot, transferList });
+		let reason = 'it ended by itself';
+		worker.on('error', (error) => {
+			reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+		});
+		worker.on('exit', (exitCode) => {
+			if (this.#isEnding) return;
+			const text = `the ${what} of partition ${this.#options.partition} died (exit ${exitCode}): ${reason}`;
+			const error = new MillraceError('MILLRACE_WORKER_DIED', text);
+			this.#settleReady?.reject(error);
+			this.#options.onDeath(error);
+		});
+		return worker;
+	}
+
+	#onMail(message: MailToMain): void {
+		if (message.type === 'ready') {
+			this.#settleReady?.resolve(message);
+			this.#settleReady = undefined;
+		} else if (message.type === 'failed') {
+			this.#isEnding = true;
+			this.#settleReady?.reject(errorOf(message.error));
+			this.#settleReady = undefined;
+		} else if (message.type === 'note') {
+			this.#options.onNote(message.text);
+		} else {
+			void this.#runJob(message.id, message.directory, message.job);
+		}
+	}
+
+	async #runJob(id: number, directory: string, job: unknown): Promise<void> {
+		const outcome = await this.#options.runJob({ directory, job });
+		if (this.#isEnding) return;
+		const mail: MailToPartition = { id, outcome };
+		this.#mail.postMessage(mail);
+		Atomics.add(new Int32Array(this.#memory.shared), sharedMailWord, 1);
+		this.#bell.ring();
+	}
+}
+
+/** The error a thread reported, with its code back; system errors at open are about the directory. */
+function errorOf(plain: PlainError): MillraceError {
+	const code = plain.code !== undefined && plain.code in errorTable ? (plain.code as ErrorCode) : 'MILLRACE_DIRECTORY';
+	return new MillraceError(code, plain.message);
+}

@@ -1,0 +1,90 @@
+/**
+ * The log thread of a partition: takes groups and manifest edits from the log ring, makes them durable, and lets the replies
+ * in the commit ring go. It may block in the disk for as long as the disk likes: reads are answered by the partition's
+ * thread meanwhile, and the writes of that time gather into the next group.
+ *
+ * A failure is final: it is noted in the shared words, the partition's thread is woken to tell those who wait, and this
+ * thread ends without touching the disk again.
+ */
+import { workerData } from 'node:worker_threads';
+import { writeU32 } from '../src/base/bytes.js';
+import { MillraceError, statusOf, systemCodeOf } from '../src/base/errors.js';
+import {
+	type LogBoot,
+	sharedDurableLowWord,
+	sharedEditsDoneWord,
+	sharedLogStoppedWord,
+	sharedPoisonTextOffset,
+	sharedPoisonTextSizeWord,
+	sharedPoisonWord,
+	sharedSize,
+} from '../src/command/worker-boot.js';
+import { nodeClock } from '../src/env/node-clock.js';
+import { NodeFileSystem } from '../src/env/node-file-system.js';
+import { PortBell, ThreadBell } from '../src/ring/bell.js';
+import { RingConsumer } from '../src/ring/ring-consumer.js';
+import { RingPublisher } from '../src/ring/ring-publisher.js';
+import { LogExecutor } from '../src/storage/lsm/wal/log-executor.js';
+
+const boot = workerData as LogBoot;
+const { memory } = boot;
+const words = new Int32Array(memory.shared);
+const ownBell = new ThreadBell(memory.logBell);
+const workerBell = new ThreadBell(memory.workerBell);
+const mainBell = new PortBell(memory.mainBell, boot.bellPort);
+const messages = new RingConsumer(memory.logRing, workerBell, boot.logOversizePort);
+const replies = new RingPublisher(memory.commitRing, mainBell);
+
+const executor = new LogExecutor(new NodeFileSystem(), boot.directory, boot.durability, {
+	publish: (position) => replies.publishTo(position),
+	reached: (sequence) => Atomics.store(words, sharedDurableLowWord, sequence | 0),
+	edited: () => {
+		Atomics.add(words, sharedEditsDoneWord, 1);
+		workerBell.ring();
+	},
+});
+
+let nextSyncMs = 0;
+
+/** Carries out everything the ring holds, then commits once: one write, one sync, however many groups came. */
+function drain(): void {
+	while (messages.next()) executor.accept(messages.source, messages.offset, messages.size);
+	executor.commit();
+	messages.release();
+}
+
+/** With durability 'interval': syncs by the clock. @returns milliseconds until the next sync is due */
+function maybeSync(): number | undefined {
+	if (boot.durability !== 'interval' || !executor.isDirty) return undefined;
+	const nowMs = nodeClock.nowMs();
+	if (nextSyncMs === 0) nextSyncMs = nowMs + boot.syncIntervalMs;
+	if (nowMs < nextSyncMs) return nextSyncMs - nowMs;
+	executor.sync();
+	nextSyncMs = 0;
+	return undefined;
+}
+
+/** Leaves the error where the partition's thread finds it. */
+function poison(error: unknown): void {
+	const isFull = systemCodeOf(error) === 'ENOSPC';
+	const code = error instanceof MillraceError ? error.code : isFull ? 'MILLRACE_DISK_FULL' : 'MILLRACE_POISONED';
+	const text = Buffer.from(`the log of partition ${boot.partition} failed: ${String(error)}`, 'utf8');
+	const size = Math.min(text.length, sharedSize - sharedPoisonTextOffset);
+	const bytes = new Uint8Array(memory.shared);
+	bytes.set(text.subarray(0, size), sharedPoisonTextOffset);
+	writeU32(bytes, sharedPoisonTextSizeWord * 4, size);
+	Atomics.store(words, sharedPoisonWord, statusOf(code));
+	workerBell.ring();
+}
+
+try {
+	while (!executor.isStopped) {
+		if (messages.hasNext()) drain();
+		const delayMs = maybeSync();
+		if (!executor.isStopped && !messages.hasNext()) ownBell.sleep(() => messages.hasNext(), delayMs);
+	}
+	Atomics.store(words, sharedLogStoppedWord, 1);
+	workerBell.ring();
+} catch (error) {
+	poison(error);
+}

@@ -1,0 +1,392 @@
+/**
+ * The loop of a partition's thread: take what the request ring holds, apply it, hand the group to the log, publish the
+ * replies, sleep when there is nothing. Never touches the event loop; everything reaches it through shared memory.
+ *
+ *   mail, poison, edits ─> drain requests ─> finish group ─> publish log and replies ─> long reads ─> sleep
+ *
+ * A reply leaves through the reply ring at once, unless what it says is not yet as durable as asked for: then it goes into the
+ * commit ring, which the log thread publishes. So reads of settled keys never wait for an fsync, and nothing that was seen
+ * can be lost.
+ */
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { readU32 } from '../src/base/bytes.js';
+import { codeOf, MillraceError, statusOk } from '../src/base/errors.js';
+import {
+	isWrite,
+	opBarrier,
+	opCount,
+	opFlush,
+	opGet,
+	opGetExpiry,
+	opHas,
+	opScan,
+	opShutdown,
+	opStats,
+	requestHeaderSize,
+} from '../src/command/command-format.js';
+import {
+	type MailToMain,
+	type MailToPartition,
+	sharedDurableLowWord,
+	sharedEditsDoneWord,
+	sharedLogStoppedWord,
+	sharedMailWord,
+	sharedPoisonTextOffset,
+	sharedPoisonTextSizeWord,
+	sharedPoisonWord,
+} from '../src/command/worker-boot.js';
+import type { Clock } from '../src/env/ports.js';
+import type { ThreadBell } from '../src/ring/bell.js';
+import type { RingConsumer } from '../src/ring/ring-consumer.js';
+import type { RingProducer } from '../src/ring/ring-producer.js';
+import { CommandResult } from '../src/storage/lsm/command-result.js';
+import type { Job } from '../src/storage/lsm/jobs.js';
+import { statusWait } from '../src/storage/lsm/maintenance.js';
+import type { Partition, PartitionHost } from '../src/storage/lsm/partition.js';
+import type { JobOutcome } from './background-worker.js';
+import { LongRead } from './long-reads.js';
+import { writeReply } from './reply-writer.js';
+
+/** Requests after which finished replies are published although more requests wait: lets main work beside us. */
+const publishEvery = 256;
+/** Requests of one drain at most, so that mail and long reads get their turn. */
+const drainCountMax = 8192;
+
+/** Thrown out of a wait when the log fails under it; the loop deals with it and goes on. */
+class LogPoisoned extends Error {}
+
+export interface LoopParts {
+	readonly directory: string;
+	readonly requests: RingConsumer;
+	readonly replies: RingProducer;
+	readonly heldReplies: RingProducer;
+	readonly log: RingProducer;
+	readonly bell: ThreadBell;
+	readonly mail: MessagePort;
+	/** The words shared with main and the log thread. */
+	readonly shared: SharedArrayBuffer;
+	readonly clock: Clock;
+}
+
+interface FlushWaiter {
+	readonly envelope: Buffer;
+	readonly sequence: number;
+}
+
+export class PartitionLoop implements PartitionHost {
+	readonly #parts: LoopParts;
+	readonly #words: Int32Array<SharedArrayBuffer>;
+	readonly #jobs = new Map<number, Job>();
+	readonly #result = new CommandResult();
+	readonly #waitForReplyRoom = (ring: RingProducer, size: number): void => this.#waitForRing(ring, size);
+	#partition!: Partition;
+	#longReads: LongRead[] = [];
+	#flushWaiters: FlushWaiter[] = [];
+	#nextJobId = 1;
+	#mailSeen = 0;
+	#editsSeen = 0;
+	/** The log failed or was stopped: it is not touched again. */
+	#isLogOver = false;
+	/** Held replies were written after the last group or marker: something must let them go. */
+	#needsMarker = false;
+	#isStopping = false;
+
+	constructor(parts: LoopParts) {
+		this.#parts = parts;
+		this.#words = new Int32Array(parts.shared);
+	}
+
+	get queue(): RingProducer {
+		return this.#parts.log;
+	}
+
+	commitPosition(): number {
+		return this.#parts.heldReplies.position;
+	}
+
+	submitJob(job: Job): void {
+		const id = this.#nextJobId++;
+		this.#jobs.set(id, job);
+		this.#post({ type: 'job', id, directory: this.#parts.directory, job });
+	}
+
+	waitForLog(): void {
+		const { log } = this.#parts;
+		this.#sleepForRoom(log, () => log.hasRoom(log.bytes.length / 2) || log.isEmpty);
+	}
+
+	/** Runs until an orderly shutdown is done. */
+	run(partition: Partition): void {
+		this.#partition = partition;
+		while (!this.#isStopping) {
+			try {
+				this.#turn();
+			} catch (error) {
+				if (!(error instanceof LogPoisoned)) throw error;
+				this.#becomePoisoned();
+			}
+		}
+		partition.close();
+	}
+
+	#turn(): void {
+		const { requests, bell, clock } = this.#parts;
+		const nowMs = clock.nowMs();
+		this.#partition.begin(nowMs);
+		this.#takeNews();
+		this.#partition.maintenance.tick(nowMs);
+		const count = this.#drain();
+		this.#finishDrain();
+		if (this.#isStopping) return;
+		if (this.#longReads.length > 0) this.#stepLongRead();
+		else if (count === 0) {
+			bell.sleep(
+				() => requests.hasNext() || this.#hasNews(),
+				this.#partition.maintenance.tickDelayMs(clock.nowMs()),
+			);
+		}
+	}
+
+	#drain(): number {
+		const { requests, replies } = this.#parts;
+		let count = 0;
+		while (count < drainCountMax && !this.#isStopping && requests.next()) {
+			count++;
+			try {
+				this.#handle(requests.source, requests.offset);
+			} catch (error) {
+				if (!(error instanceof LogPoisoned)) throw error;
+				this.#becomePoisoned();
+				this.#refuse(requests.source, requests.offset);
+			}
+			if (count % publishEvery === 0) replies.publish();
+		}
+		if (count > 0) requests.release();
+		return count;
+	}
+
+	#handle(request: Uint8Array, offset: number): void {
+		const opcode = request[offset + requestHeaderSize];
+		if (opcode === opGet || opcode === opHas || opcode === opGetExpiry) {
+			this.#partition.read(request, offset + requestHeaderSize, this.#result);
+			this.#reply(request, offset);
+		} else if (isWrite(opcode)) {
+			this.#write(request, offset);
+		} else {
+			this.#handleRare(opcode, request, offset);
+		}
+	}
+
+	#write(request: Uint8Array, offset: number): void {
+		const command = offset + requestHeaderSize;
+		let status = this.#partition.prepareWrite(request, command);
+		while (status === statusWait) {
+			this.#waitForProgress();
+			status = this.#partition.prepareWrite(request, command);
+		}
+		if (status === statusOk) {
+			this.#partition.write(request, command, this.#result);
+		} else {
+			const { refusal } = this.#partition.maintenance;
+			this.#result.reset();
+			this.#result.setError(codeOf(status), refusal?.message ?? 'there is no room on disk or in memory for this write now');
+		}
+		this.#reply(request, offset);
+	}
+
+	#handleRare(opcode: number, request: Uint8Array, offset: number): void {
+		this.#result.reset();
+		if (opcode === opCount || opcode === opScan) {
+			const cursor = this.#partition.cursor();
+			this.#longReads.push(new LongRead(request, offset, cursor, this.#partition.lastSequence));
+			return;
+		}
+		if (opcode === opFlush) {
+			while (!this.#partition.maybeRotate()) this.#waitForProgress();
+			const envelope = Buffer.from(request.subarray(offset, offset + requestHeaderSize));
+			this.#flushWaiters.push({ envelope, sequence: this.#partition.lastSequence });
+			this.#answerFlushes();
+			return;
+		}
+		if (opcode === opShutdown) {
+			this.#shutDown();
+		} else if (opcode === opStats) {
+			const text = Buffer.from(JSON.stringify(this.#partition.statistics()), 'utf8');
+			this.#result.setValue(text, 0, text.length);
+		} else if (opcode === opBarrier) {
+			this.#result.observedSequence = this.#partition.lastSequence;
+		} else {
+			this.#result.setError('MILLRACE_UNKNOWN_COMMAND', `opcode ${opcode} is not known`);
+		}
+		this.#reply(request, offset);
+	}
+
+	/** Sends `#result`, now or with the commit it depends on. */
+	#reply(request: Uint8Array, offset: number): void {
+		const { replies, heldReplies } = this.#parts;
+		const isHeld = this.#result.observedSequence > 0 && !this.#isDurable(this.#result.observedSequence);
+		if (isHeld && this.#isLogOver) {
+			this.#refuse(request, offset);
+		} else if (isHeld) {
+			writeReply(heldReplies, request, offset, this.#result, this.#waitForReplyRoom);
+			this.#needsMarker = true;
+		} else {
+			writeReply(replies, request, offset, this.#result, this.#waitForReplyRoom);
+		}
+	}
+
+	/** Sequences differ by less than 2^31, so the low words tell their order. */
+	#isDurable(sequence: number): boolean {
+		return ((Atomics.load(this.#words, sharedDurableLowWord) - sequence) | 0) >= 0;
+	}
+
+	#finishDrain(): void {
+		const { log, replies } = this.#parts;
+		if (!this.#isLogOver) {
+			if (this.#needsMarker) this.#partition.putMarker();
+			else this.#partition.finishGroup();
+			this.#needsMarker = false;
+			log.publish();
+		}
+		replies.publish();
+	}
+
+	#stepLongRead(): void {
+		const read = this.#longReads[0];
+		if (!read.step(this.#result)) return;
+		this.#longReads.shift();
+		this.#reply(read.envelope, 0);
+	}
+
+	// --- waiting ----------------------------------------------------------------------------------
+
+	#hasNews(): boolean {
+		const words = this.#words;
+		return (
+			Atomics.load(words, sharedMailWord) !== this.#mailSeen ||
+			Atomics.load(words, sharedEditsDoneWord) !== this.#editsSeen ||
+			(Atomics.load(words, sharedPoisonWord) !== 0 && !this.#isLogOver)
+		);
+	}
+
+	#takeNews(): void {
+		const words = this.#words;
+		if (Atomics.load(words, sharedPoisonWord) !== 0 && !this.#isLogOver) throw new LogPoisoned();
+		const edits = Atomics.load(words, sharedEditsDoneWord);
+		if (edits !== this.#editsSeen) {
+			this.#editsSeen = edits;
+			this.#partition.maintenance.onEditsDone(edits);
+		}
+		const mail = Atomics.load(words, sharedMailWord);
+		if (mail === this.#mailSeen) return;
+		this.#mailSeen = mail;
+		for (;;) {
+			const received = receiveMessageOnPort(this.#parts.mail) as { message: MailToPartition } | undefined;
+			if (received === undefined) break;
+			this.#takeOutcome(received.message);
+		}
+		this.#answerFlushes();
+	}
+
+	#takeOutcome(message: MailToPartition): void {
+		const job = this.#jobs.get(message.id);
+		this.#jobs.delete(message.id);
+		if (job === undefined || this.#isLogOver || this.#isStopping) return;
+		const outcome = message.outcome as JobOutcome;
+		this.#partition.maintenance.onJobDone(job, outcome.result, outcome.failure);
+		const { refusal } = this.#partition.maintenance;
+		if (outcome.failure !== undefined && refusal !== undefined) this.#post({ type: 'note', text: refusal.message });
+	}
+
+	/** A write has no room: hand over what there is, and sleep until a job is done or the log has moved. */
+	#waitForProgress(): void {
+		this.#finishDrain();
+		const { log, bell, clock } = this.#parts;
+		log.waitingForRoom(true);
+		const delayMs = this.#partition.maintenance.tickDelayMs(clock.nowMs());
+		bell.sleep(() => this.#hasNews() || log.isEmpty, Math.min(delayMs ?? 20, 20));
+		log.waitingForRoom(false);
+		this.#takeNews();
+		this.#partition.maintenance.tick(clock.nowMs());
+	}
+
+	#waitForRing(ring: RingProducer, size: number): void {
+		this.#finishDrain();
+		this.#sleepForRoom(ring, () => ring.hasRoom(size));
+	}
+
+	#sleepForRoom(ring: RingProducer, hasRoom: () => boolean): void {
+		const { bell, log } = this.#parts;
+		if (ring === log) log.publish();
+		ring.waitingForRoom(true);
+		const isPoisonNew = (): boolean => !this.#isLogOver && Atomics.load(this.#words, sharedPoisonWord) !== 0;
+		while (!hasRoom() && !isPoisonNew()) bell.sleep(() => hasRoom() || isPoisonNew());
+		ring.waitingForRoom(false);
+		if (isPoisonNew()) throw new LogPoisoned();
+	}
+
+	// --- the end, good or bad ---------------------------------------------------------------------
+
+	#answerFlushes(): void {
+		const flushed = this.#partition.flushedSequence;
+		const ready = this.#flushWaiters.filter((waiter) => waiter.sequence <= flushed);
+		if (ready.length === 0) return;
+		this.#flushWaiters = this.#flushWaiters.filter((waiter) => waiter.sequence > flushed);
+		for (const waiter of ready) {
+			this.#result.reset();
+			this.#reply(waiter.envelope, 0);
+		}
+	}
+
+	/** The log failed: those who wait for it get the error, and the log is not touched again. */
+	#becomePoisoned(): void {
+		this.#isLogOver = true;
+		const { heldReplies, shared } = this.#parts;
+		const size = readU32(new Uint8Array(shared), sharedPoisonTextSizeWord * 4);
+		const text = Buffer.from(new Uint8Array(shared, sharedPoisonTextOffset, size)).toString('utf8');
+		const error = new MillraceError(codeOf(Atomics.load(this.#words, sharedPoisonWord)), text);
+		this.#partition.maintenance.refuseWrites(error);
+		const waiting: Buffer[] = this.#flushWaiters.map((waiter) => waiter.envelope);
+		heldReplies.forEachUnpublished((bytes, offset) => {
+			waiting.push(Buffer.from(bytes.subarray(offset, offset + requestHeaderSize)));
+		});
+		heldReplies.rewind();
+		this.#flushWaiters = [];
+		for (const envelope of waiting) this.#refuse(envelope, 0);
+		this.#post({ type: 'note', text: `${text}: writes are refused until the database is opened again` });
+	}
+
+	/** Answers with the reason why nothing can be promised. */
+	#refuse(request: Uint8Array, offset: number): void {
+		const { refusal } = this.#partition.maintenance;
+		this.#result.reset();
+		this.#result.setError(refusal?.code ?? 'MILLRACE_POISONED', refusal?.message ?? 'the log failed');
+		writeReply(this.#parts.replies, request, offset, this.#result, this.#waitForReplyRoom);
+	}
+
+	/** Lets the log seal and sync, then answers; the thread ends after this turn. Says so when the log could not. */
+	#shutDown(): void {
+		for (const read of this.#longReads) read.close();
+		this.#longReads = [];
+		this.#isStopping = true;
+		this.#result.reset();
+		if (!this.#isLogOver) {
+			this.#partition.putStop();
+			const { log, bell } = this.#parts;
+			log.publish();
+			const hasFailed = (): boolean => Atomics.load(this.#words, sharedPoisonWord) !== 0;
+			const isOver = (): boolean => Atomics.load(this.#words, sharedLogStoppedWord) === 1 || hasFailed();
+			while (!isOver()) bell.sleep(isOver);
+			if (hasFailed()) this.#becomePoisoned();
+			this.#isLogOver = true;
+			this.#needsMarker = false;
+		}
+		const { refusal } = this.#partition.maintenance;
+		this.#result.reset();
+		if (refusal !== undefined && refusal.code !== 'MILLRACE_CLOSED') this.#result.setError(refusal.code, refusal.message);
+	}
+
+	#post(message: MailToMain): void {
+		this.#parts.mail.postMessage(message);
+	}
+}
