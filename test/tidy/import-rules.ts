@@ -22,8 +22,9 @@ const importTable: Record<string, readonly string[]> = {
 	client: ['base', 'codec', 'command', 'net', 'protocol/frame'],
 	server: ['*'],
 	cli: ['base', 'client', 'server'],
-	// src/index.ts: the package's front door only re-exports and wires.
+	// src/index.ts and src/open.ts: the package's front door, and what wires an embedded database.
 	index: ['*'],
+	open: ['*'],
 };
 
 /** Rooms that may touch files: env for everyone, cli for the user's own import and export files. */

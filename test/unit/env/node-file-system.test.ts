@@ -98,10 +98,17 @@ void test('the clock gives whole milliseconds of the epoch', () => {
 });
 
 const ownerScript = fileURLToPath(new URL('../../support/lock-owner.js', import.meta.url));
+/** Killed at the end, come what may: a failed assertion must not leave owners behind that keep this file running. */
+const children = new Set<ChildProcess>();
+after(() => {
+	for (const child of children) child.kill('SIGKILL');
+});
 type Outcome = { won: string } | { lostTo: string };
 
 async function start(path: string, owner: string): Promise<{ child: ChildProcess; outcome: Outcome }> {
 	const child = fork(ownerScript, [path, owner]);
+	children.add(child);
+	child.once('exit', () => children.delete(child));
 	const [outcome] = (await once(child, 'message')) as [Outcome];
 	return { child, outcome };
 }

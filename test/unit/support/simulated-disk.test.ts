@@ -242,6 +242,14 @@ void test('the port: modes, lists, ends of files, locks', () => {
 	file.truncate(2);
 	file.truncate(4);
 	assert.deepEqual(disk.readFile('/db/a'), new Uint8Array([104, 101, 0, 0]));
+	put(file, 'y', 1);
+	file.truncate(1);
+	put(file, 'x', 3);
+	assert.deepEqual(
+		disk.readFile('/db/a'),
+		new Uint8Array([104, 0, 0, 120]),
+		'gaps are zeros, not what was there',
+	);
 	file.close();
 	assert.throws(() => file.size(), /was closed/);
 	const lock = disk.lock('/db/LOCK', 'me');
