@@ -1,11 +1,12 @@
 /**
- * `make demo`: the machine's own package index through a real server process, which is then killed in the middle of work.
+ * `make demo`: the machine's own package index through a real server process, which is then killed in the middle of
+ * work.
  *
  *   load generation 1 -> read all back, compare -> load generation 2 -> SIGKILL in the middle -> restart ->
- *   every key holds generation 1, or 2 where 2 was sent; and 2 for certain where 2 was acknowledged; nothing else exists
+ *   every key holds generation 1, or 2 where 2 was sent, and surely 2 where 2 was acknowledged; nothing else
  *
- * Exits with 1 on any mismatch. The data goes to a new temporary directory that is removed at the end (--keep leaves it there).
- * `--limit N` takes only the first N records.
+ * Exits with 1 on any mismatch. The data goes to a new temporary directory that is removed at the end (--keep leaves
+ * it there). `--limit N` takes only the first N records.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -105,7 +106,9 @@ async function load(
 	if (failure !== undefined) throw failure;
 }
 
-/** Reads every key back. @returns the number of keys whose value `isRight` does not accept; the first few are shown */
+/**
+ * Reads every key back. @returns the number of keys whose value `isRight` does not accept; the first few are shown
+ */
 async function verify(
 	client: Client,
 	records: Records,

@@ -1,5 +1,6 @@
 /**
- * What commands talk to: the process's own streams, or a test's. Exit codes are part of the contract of the command line.
+ * What commands talk to: the process's own streams, or a test's. Exit codes are part of the contract of the command
+ * line.
  */
 import type { Readable, Writable } from 'node:stream';
 

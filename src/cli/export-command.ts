@@ -1,5 +1,6 @@
 /**
- * `millrace export`: writes every entry of a server as JSON lines. A file appears under its name only when it is complete.
+ * `millrace export`: writes every entry of a server as JSON lines. A file appears under its name only when it is
+ * complete.
  */
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';

@@ -1,7 +1,8 @@
 /**
  * The file format of import and export: one JSON object a line, UTF-8, read and written only here.
  *
- *   {"key": "text", "value": "text"}   or "keyBase64", "valueBase64" for bytes that are no UTF-8;   "expiresAtMs": 1700000000000
+ *   {"key": "text", "value": "text", "expiresAtMs": 1700000000000}
+ *   "keyBase64" and "valueBase64" instead for bytes that are no UTF-8; "expiresAtMs" only when the key expires
  *
  * What is written reads back to the same bytes. Pure, apart from the stream that lines are cut from.
  */
@@ -22,7 +23,9 @@ export interface LineEntry {
 const fieldNames = new Set(['key', 'keyBase64', 'value', 'valueBase64', 'expiresAtMs']);
 const newline = 0x0a;
 
-/** Cuts a stream into lines without their ends. @throws MillraceError MILLRACE_MESSAGE_SIZE for a line over the limit */
+/**
+ * Cuts a stream into lines without their ends. @throws MillraceError MILLRACE_MESSAGE_SIZE for a line over the limit
+ */
 export async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
 	let parts: Buffer[] = [];
 	let partsSize = 0;

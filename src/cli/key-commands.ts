@@ -6,7 +6,9 @@ import { valueSizeMax } from '../base/limits.js';
 import type { Client, PutOptions } from '../client/client.js';
 import { type CommandIo, exitNotFound, exitOk, writeAll } from './command-io.js';
 
-/** Writes the value; a newline follows only on a terminal, so that bytes stay exact in pipes. @returns the exit code */
+/**
+ * Writes the value; a newline follows only on a terminal, so that bytes stay exact in pipes. @returns the exit code
+ */
 export async function getKey(client: Client, key: string, io: CommandIo): Promise<number> {
 	const value = await client.get(key);
 	if (value === undefined) {

@@ -1,5 +1,6 @@
 /**
- * Says how far a long command is: a bar when standard error is a terminal and the end is known, else a line now and then.
+ * Says how far a long command is: a bar when standard error is a terminal and the end is known, else a line now and
+ * then.
  */
 import { SingleBar } from 'cli-progress';
 import type { CommandIo } from './command-io.js';

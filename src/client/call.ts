@@ -1,7 +1,7 @@
 /**
- * One call of a client: what is sent, and what its promise becomes. A call is one object from the moment it is made until it
- * settles; the connection keeps it in its queue, then in a slot. Keys and values belong to the caller and must not change
- * before the promise settles, because a call may wait before it is encoded.
+ * One call of a client: what is sent, and what its promise becomes. A call is one object from the moment it is made
+ * until it settles; the connection keeps it in its queue, then in a slot. Keys and values belong to the caller and
+ * must not change before the promise settles, because a call may wait before it is encoded.
  */
 import { unreachable } from '../base/assert.js';
 import { codeOf, MillraceError, statusNotFound, statusOk } from '../base/errors.js';

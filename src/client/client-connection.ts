@@ -4,9 +4,9 @@
  *   call -> waiting (bounded count) -> slot (bounded count and bytes) -> output buffer -> one write per turn
  *                                        ^id = slot + 1
  *
- * Invariants: a slot is taken until its reply came, also when its call gave up, so an id never means two things; calls leave
- * in the order they were made; when the connection is lost every call settles. The client's thread only. Output buffers go
- * to the socket and come back with its callback; received chunks belong to the parser.
+ * Invariants: a slot is taken until its reply came, also when its call gave up, so an id never means two things;
+ * calls leave in the order they were made; when the connection is lost every call settles. The client's thread only.
+ * Output buffers go to the socket and come back with its callback; received chunks belong to the parser.
  */
 import { connect as connectSocket, type Socket } from 'node:net';
 import { assert } from '../base/assert.js';
@@ -71,7 +71,10 @@ export class ClientConnection {
 	readonly #closed: Promise<void>;
 	#sweepTimer: NodeJS.Timeout | undefined;
 
-	/** @throws MillraceError MILLRACE_CONNECTION, or MILLRACE_PROTOCOL when what answers is no Millrace server of our version */
+	/**
+	 * @throws MillraceError MILLRACE_CONNECTION, or MILLRACE_PROTOCOL when what answers is no Millrace server of our
+	 * version
+	 */
 	static async connect(address: Address, settings: ConnectionSettings): Promise<ClientConnection> {
 		const connection = new ClientConnection(address, settings);
 		await connection.#opened();
@@ -272,7 +275,8 @@ export class ClientConnection {
 	async #opened(): Promise<void> {
 		await new Promise<void>((resolve, reject) => {
 			const timer = setTimeout(() => {
-				const message = `${this.#where} did not answer as a Millrace server within ${this.#settings.connectTimeoutMs} ms`;
+				const within = `within ${this.#settings.connectTimeoutMs} ms`;
+				const message = `${this.#where} did not answer as a Millrace server ${within}`;
 				this.#fail(new MillraceError('MILLRACE_CONNECTION', message));
 			}, this.#settings.connectTimeoutMs);
 			this.#onHello = (error) => {
@@ -352,7 +356,7 @@ export class ClientConnection {
 		const printable = line.replace(/[^\x20-\x7e]/g, '.');
 		return new MillraceError(
 			'MILLRACE_PROTOCOL',
-			`what listens on ${this.#where} is not a Millrace server of protocol version ${protocolVersion}; it says: ${printable}`,
+			`${this.#where} is not a Millrace server of protocol version ${protocolVersion}; it says: ${printable}`,
 		);
 	}
 }

@@ -1,10 +1,11 @@
 /**
- * The client library: the methods of a store over one pipelined connection. Calls may be made without waiting for the ones
- * before; those on one key take effect in the order made. Keys and values are strings (UTF-8) or bytes; bytes given must not
- * change before the promise settles, bytes returned are the caller's own.
+ * The client library: the methods of a store over one pipelined connection. Calls may be made without waiting for the
+ * ones before; those on one key take effect in the order made. Keys and values are strings (UTF-8) or bytes; bytes
+ * given must not change before the promise settles, bytes returned are the caller's own.
  *
- * Operating errors reject with `MillraceError` (codes in docs/errors.md), misuse with `TypeError`. When the connection is
- * lost, what was under way rejects with MILLRACE_CONNECTION: whether it was done is unknown. There is no reconnecting yet.
+ * Operating errors reject with `MillraceError` (codes in docs/errors.md), misuse with `TypeError`. When the
+ * connection is lost, what was under way rejects with MILLRACE_CONNECTION: whether it was done is unknown. There is
+ * no reconnecting yet.
  */
 import { hasCode, MillraceError } from '../base/errors.js';
 import {
@@ -325,7 +326,9 @@ function mustBeBytes(what: string, given: Bytes): Uint8Array {
 	return Buffer.from(given, 'utf8');
 }
 
-/** `String.prototype.isWellFormed` exists in Node 20; the language library we compile against does not name it yet. */
+/**
+ * `String.prototype.isWellFormed` exists in Node 20; the language library we compile against does not name it yet.
+ */
 function isWellFormed(text: string): boolean {
 	return (text as string & { isWellFormed(): boolean }).isWellFormed();
 }

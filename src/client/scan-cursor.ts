@@ -1,6 +1,6 @@
 /**
- * Walks the entries of one scan page (layout: page in command/command-format.ts). Checks every length against the page
- * before it believes it. What it gives out is copied, so a page can be dropped while its entries live on.
+ * Walks the entries of one scan page (layout: page in command/command-format.ts). Checks every length against the
+ * page before it believes it. What it gives out is copied, so a page can be dropped while its entries live on.
  */
 import { readF64, readU32 } from '../base/bytes.js';
 import { MillraceError } from '../base/errors.js';
@@ -28,7 +28,9 @@ export class ScanCursor {
 		this.#page = page;
 	}
 
-	/** @returns the next entry, or undefined at the end. @throws MillraceError MILLRACE_PROTOCOL for a page cut short */
+	/**
+	 * @returns the next entry, or undefined at the end. @throws MillraceError MILLRACE_PROTOCOL for a page cut short
+	 */
 	next(): ExportedEntry | undefined {
 		const page = this.#page;
 		if (this.#at === page.length) return undefined;

@@ -1,6 +1,6 @@
 /**
- * The door to msgpackr: structured values (hello, statistics) to msgpack bytes and back. Operations on keys do not come
- * this way: their few fields are written and read by hand in protocol/frame, without an object.
+ * The door to msgpackr: structured values (hello, statistics) to msgpack bytes and back. Operations on keys do not
+ * come this way: their few fields are written and read by hand in protocol/frame, without an object.
  *
  * Plain msgpack only: no records, no shared structures, no extension types of our own, so any library can read it.
  * Any thread may call it; the bytes returned are owned by the caller, and nothing returned aliases the input.

@@ -1,6 +1,7 @@
 /**
- * Feeds the frame session valid, mutated and random streams in random pieces (MILLRACE_FUZZ_RUNS of them, 500 by default).
- * It must never throw, must write only whole frames, must end in order, and a session made after it must work.
+ * Feeds the frame session valid, mutated and random streams in random pieces (MILLRACE_FUZZ_RUNS of them, 500 by
+ * default). It must never throw, must write only whole frames, must end in order, and a session made after it must
+ * work.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

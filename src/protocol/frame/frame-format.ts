@@ -1,14 +1,14 @@
 /**
- * The bytes of the native protocol: a preface, then frames both ways, each holding one msgpack array. Session and client
- * both import this file; docs/formats/frame.md is its page.
+ * The bytes of the native protocol: a preface, then frames both ways, each holding one msgpack array. Session and
+ * client both import this file; docs/formats/frame.md is its page.
  *
  *   preface   0 u8 0xC1 | 1 'M' | 2 'R' | 3 u8 version         both ways, once; 0xC1 is the byte msgpack never uses
  *   frame     0 u32 LE bodySize | 4 body
  *   body      request [id, operation, ...]      reply [id, status, payload, number]
  *
- * Invariants: a body is at most `frameSizeMax` bytes and exactly one array; request ids are 1..2^32-1, chosen by the client
- * and free again after the reply; id 0 is the connection's own (hello, and the error that ends it).
- * Operations up to 191 are the opcodes of command/command-format.ts; those from 192 exist only here.
+ * Invariants: a body is at most `frameSizeMax` bytes and exactly one array; request ids are 1..2^32-1, chosen by the
+ * client and free again after the reply; id 0 is the connection's own (hello, and the error that ends it). Operations
+ * up to 191 are the opcodes of command/command-format.ts; those from 192 exist only here.
  */
 
 import { assert } from '../../base/assert.js';
@@ -19,12 +19,18 @@ export const prefaceByte0 = 0xc1;
 export const prefaceByte1 = 0x4d;
 export const prefaceByte2 = 0x52;
 export const prefaceSize = 4;
-/** Raised when a peer of the version before could misread us. Unknown operations need no new version: they have an error. */
+/**
+ * Raised when a peer of the version before could misread us. Unknown operations need no new version: they have an
+ * error.
+ */
 export const protocolVersion = 1;
 
 /** Bytes of the length before each body. */
 export const frameHeaderSize = 4;
-/** Length, array header, id, status, payload header and number of a reply, or of a request without keys, at their longest. */
+/**
+ * Length, array header, id, status, payload header and number of a reply, or of a request without keys, at their
+ * longest.
+ */
 export const frameOverheadMax = 4 + 1 + 5 + 2 + 5 + 9 + 9;
 /** Msgpack header of bytes or text at its longest. */
 export const bytesHeaderSizeMax = 5;

@@ -2,9 +2,10 @@
  * Gathers the replies to one request that many partitions or many keys answer (getMany, count, stats, clear, flush),
  * until all parts are in. One object per such request; requests on one key never come this way. Main thread only.
  *
- *   part 0..partCount-1, in any order  ->  sum of numbers | first error | payloads: bytes |...|...|  + where each part is
+ *   part 0..partCount-1, in any order  ->  sum of numbers | first error | payloads |..|..| + where each is
  *
- * Payloads are copied, because a reply's bytes are lent only for its call; `collectedSize` lets the session bound them.
+ * Payloads are copied, because a reply's bytes are lent only for its call; `collectedSize` lets the session bound
+ * them.
  */
 import { assert } from '../../base/assert.js';
 import { copyBytes } from '../../base/bytes.js';

@@ -1,6 +1,6 @@
 /**
- * Writes a session's frames into its connection's output: reserve the most they can take, encode, advance by what they took.
- * Main thread only. The bytes given are copied during the call.
+ * Writes a session's frames into its connection's output: reserve the most they can take, encode, advance by what
+ * they took. Main thread only. The bytes given are copied during the call.
  */
 import { statusOk } from '../../base/errors.js';
 import { packMessage } from '../../codec/message-pack.js';

@@ -4,10 +4,10 @@
  *   buffer  |....[ bytes not yet taken         ]....spare....|
  *                ^start                        ^end
  *
- * When nothing is left over, a chunk is parsed where it lies; a frame cut by the end of a chunk is gathered in a buffer that
- * at most doubles until the frame fits, so a lying length costs its sender the bytes before it costs us the memory, and a
- * frame of n bytes costs O(n) however it is cut. Bytes once given out are never moved or overwritten: a body stays readable
- * after `next` and `push`, for as long as someone holds `bytes`.
+ * When nothing is left over, a chunk is parsed where it lies; a frame cut by the end of a chunk is gathered in a
+ * buffer that at most doubles until the frame fits, so a lying length costs its sender the bytes before it costs us
+ * the memory, and a frame of n bytes costs O(n) however it is cut. Bytes once given out are never moved or
+ * overwritten: a body stays readable after `next` and `push`, for as long as someone holds `bytes`.
  *
  * Main thread (or the client's thread). The parser owns the chunks it is given.
  */

@@ -1,13 +1,13 @@
 /**
- * Decodes one request body into fields: what a session needs to give it to a partition. One object per session, reused
- * for every request; keys and values are offsets into the body, never copies. Main thread only.
+ * Decodes one request body into fields: what a session needs to give it to a partition. One object per session,
+ * reused for every request; keys and values are offsets into the body, never copies. Main thread only.
  *
  *   [id, op, ...]   get has getExpiry delete: key        put: key, value (, flags (, expiry))     increment: key, delta
  *                   setExpiry: key, expiry (, flags)     scan: partition, startKey, countMax      getMany: [key, ...]
  *                   ping clear count stats flush: nothing
  *
- * Invariant: after `decode` returned statusOk every key, value, flag and number is within its limit and the body is used up,
- * so nothing later in the path has to doubt them.
+ * Invariant: after `decode` returned statusOk every key, value, flag and number is within its limit and the body is
+ * used up, so nothing later in the path has to doubt them.
  */
 import { statusNotFound, statusOf, statusOk } from '../../base/errors.js';
 import { argumentCountMax, keySizeMax, valueSizeMax } from '../../base/limits.js';

@@ -2,14 +2,14 @@
  * One native-protocol connection on the server: bytes in, commands to partitions, replies out in the order they come.
  * Main thread only.
  *
- *   onBytes -> FrameParser -> FrameRequest -> submit(partition, sink, slot, part, ...) -> ... -> onReply(slot, part, ...)
- *                                               |                                                 |
- *                                             slot: request id, operation  <----------------------+--> connection.output
+ *   onBytes -> FrameParser -> FrameRequest -> submit(partition, sink, slot, part) -> ... -> onReply(slot, part)
+ *                                                                  |                              |
+ *                                              slot: id, operation +------------------------------+-> output
  *
- * A request holds a slot until its reply is written. Nothing is allocated for a request on one key.
- * Invariants: at most one decoded request waits (`#isRequestWaiting`); while anything blocks (no slot, no room in a ring,
- * a congested connection) the socket is paused and unparsed bytes stay in the parser, so queues do not grow.
- * Bytes lent by `onReply` are copied into the output during the call.
+ * A request holds a slot until its reply is written. Nothing is allocated for a request on one key. Invariants: at
+ * most one decoded request waits (`#isRequestWaiting`); while anything blocks (no slot, no room in a ring, a
+ * congested connection) the socket is paused and unparsed bytes stay in the parser, so queues do not grow. Bytes lent
+ * by `onReply` are copied into the output during the call.
  */
 import { type ErrorCode, statusOf, statusOk } from '../../base/errors.js';
 import {
@@ -251,7 +251,9 @@ export class FrameSession implements ByteSession, ReplySink {
 		return false;
 	}
 
-	/** Submits the parts not yet submitted, one for each key or partition; goes on where it stopped when called again. */
+	/**
+	 * Submits the parts not yet submitted, one for each key or partition; goes on where it stopped when called again.
+	 */
 	#submitParts(partCount: number): boolean {
 		const request = this.#request;
 		const isByKey = request.operation === operationGetMany;

@@ -1,7 +1,7 @@
 /**
- * Which requests of a connection are in flight: a slot for each, from its submission until its reply is written. Typed
- * arrays that grow from `slotCountMin` to `inFlightPerConnectionMax`, so an idle connection costs little and nothing is
- * allocated for a request. Main thread only.
+ * Which requests of a connection are in flight: a slot for each, from its submission until its reply is written.
+ * Typed arrays that grow from `slotCountMin` to `inFlightPerConnectionMax`, so an idle connection costs little and
+ * nothing is allocated for a request. Main thread only.
  *
  *   ids         [ 7 | 0 | 9 | 0 ]     0: free
  *   operations  [ 1 | . | 64| . ]

@@ -1,6 +1,6 @@
 /**
- * The command line in this process, with streams of the test's own, against a real session with a fake port: results, exit
- * codes, and that an export imports back to the same bytes.
+ * The command line in this process, with streams of the test's own, against a real session with a fake port: results,
+ * exit codes, and that an export imports back to the same bytes.
  */
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -96,11 +96,13 @@ test('an export imports back to the same bytes, and exports the same again', asy
 	const prng = new Prng(testSeed('cli'));
 	await withServer(async (url, port, directory) => {
 		const lines: string[] = [];
+		const values = new Map<string, Buffer>();
 		for (let i = 0; i < 3_000; i++) {
 			const key = Buffer.concat([Buffer.from(`k${i}-`), Buffer.alloc(prng.below(8))]);
 			const value = Buffer.alloc(prng.below(200));
 			if (prng.chance(0.3)) prng.fill(value);
 			else value.fill('é\u2028"\ufeff');
+			values.set(key.toString('latin1'), value);
 			lines.push(formatLine({ key, value, expiresAtMs: prng.chance(0.1) ? 9_000_000_000_000 + i : 0 }));
 		}
 		const first = join(directory, 'first.jsonl');
@@ -109,6 +111,9 @@ test('an export imports back to the same bytes, and exports the same again', asy
 		const imported = await run(['import', first, ...url]);
 		assert.equal(imported.code, 0, imported.stderr);
 		assert.match(imported.stderr, /^imported 3000 records/);
+		for (const [name, value] of values) {
+			assert.deepEqual(port.data.find((map) => map.has(name))?.get(name)?.value, value);
+		}
 		assert.equal((await run(['export', second, ...url])).code, 0);
 		const exported = await readFile(second, 'utf8');
 		assert.deepEqual(exported.trimEnd().split('\n').sort(), lines.map((line) => line.trimEnd()).sort());

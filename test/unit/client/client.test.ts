@@ -1,6 +1,6 @@
 /**
- * The client over real sockets against the real session with a fake port: every method, pipelining, replies in any order,
- * big values, back-pressure, timeouts, lost connections, and other servers than ours.
+ * The client over real sockets against the real session with a fake port: every method, pipelining, replies in any
+ * order, big values, back-pressure, timeouts, lost connections, and other servers than ours.
  */
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Server } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * A command port without partitions: Maps that answer later, in any order, and refuse when told to. Used by the tests of the
- * frame session and of the client.
+ * A command port without partitions: Maps that answer later, in any order, and refuse when told to. Used by the tests
+ * of the frame session and of the client.
  *
  *   submit -> queue -> deliver(): onReply ... onRepliesEnd, and onRoom to those refused
  */

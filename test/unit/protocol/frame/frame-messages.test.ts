@@ -227,6 +227,10 @@ test('any bytes can be decoded without throwing or reading past the end', () => 
 	for (let cut = 0; cut < valid.length; cut++) {
 		assert.notEqual(decode(valid.subarray(0, cut)).status, statusOk);
 	}
+	const bytesLast = packer.pack([3, opPut, Buffer.from('key'), Buffer.from('value')]);
+	for (let cut = 0; cut < bytesLast.length; cut++) {
+		assert.notEqual(decode(bytesLast.subarray(0, cut)).status, statusOk);
+	}
 	for (let round = 0; round < 20_000; round++) {
 		const body = Buffer.from(valid);
 		for (let i = prng.below(4); i >= 0; i--) body[prng.below(body.length)] = prng.below(256);

@@ -1,6 +1,6 @@
 /**
- * The session over a fake port and a fake connection: the same replies however the bytes are cut and whatever refuses to
- * take them, replies in any order, limits and broken input, and an orderly end.
+ * The session over a fake port and a fake connection: the same replies however the bytes are cut and whatever refuses
+ * to take them, replies in any order, limits and broken input, and an orderly end.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
