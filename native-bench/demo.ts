@@ -182,11 +182,7 @@ async function killDuringSecondLoad(server: ServerProcess, records: Records): Pr
 	return { sent, acknowledged };
 }
 
-async function verifyAfterCrash(
-	server: ServerProcess,
-	records: Records,
-	second: SecondLoad,
-): Promise<number> {
+async function verifyAfterCrash(server: ServerProcess, records: Records, second: SecondLoad): Promise<number> {
 	await using client = await connect({ port: server.port });
 	let newCount = 0;
 	let unacknowledgedCount = 0;
@@ -199,9 +195,7 @@ async function verifyAfterCrash(
 		return value === record && !second.acknowledged.has(key);
 	});
 	const count = await client.count();
-	console.log(
-		`  ${newCount} of generation 2 (${unacknowledgedCount} of them not acknowledged in time), the rest of 1`,
-	);
+	console.log(`  ${newCount} of generation 2 (${unacknowledgedCount} of them not acknowledged in time), the rest of 1`);
 	console.log(`  ${count} keys in all, ${records.size} expected; ${wrongCount} wrong`);
 	return wrongCount + Math.abs(count - records.size);
 }

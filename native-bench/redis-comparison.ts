@@ -106,10 +106,14 @@ function load(port: number, test: string, depth: number): number {
 	const full = options.tiny ? 20_000 : Number(options.requests);
 	const count = Math.ceil(full * (depth >= 64 ? 1 : depth >= 16 ? 0.6 : 0.1));
 	const args = ['-h', '127.0.0.1', '-p', String(port), '-c', '50', '-d', '100', '-r', '100000'];
-	const output = execFileSync('redis-benchmark', [...args, '-P', String(depth), '-n', String(count), '-t', test, '--csv'], {
-		encoding: 'utf8',
-		stdio: ['ignore', 'pipe', 'ignore'],
-	});
+	const output = execFileSync(
+		'redis-benchmark',
+		[...args, '-P', String(depth), '-n', String(count), '-t', test, '--csv'],
+		{
+			encoding: 'utf8',
+			stdio: ['ignore', 'pipe', 'ignore'],
+		},
+	);
 	const row = output.split('\n').find((line) => line.startsWith(`"${test.toUpperCase()}"`));
 	if (row === undefined) throw new Error(`redis-benchmark printed no ${test} row:\n${output}`);
 	return Number(row.split(',')[1].replaceAll('"', ''));
@@ -137,7 +141,13 @@ async function measure(directory: string, durability: (typeof durabilities)[numb
 	const ours = await startOurs(join(directory, `ours-${durability.name}`), durability.ours);
 	const redis = await startRedis(join(directory, `redis-${durability.name}`), durability.redis);
 	const cells: Cell[] = ['set', 'get'].flatMap((test) =>
-		depths.map((depth) => ({ durability: durability.name, test: test.toUpperCase(), depth, ours: [], redis: [] })),
+		depths.map((depth) => ({
+			durability: durability.name,
+			test: test.toUpperCase(),
+			depth,
+			ours: [],
+			redis: [],
+		})),
 	);
 	// One unmeasured round: code is compiled, files are allocated, keys exist.
 	for (const peer of [ours, redis]) for (const test of ['set', 'get']) load(peer.port, test, 64);

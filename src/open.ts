@@ -76,7 +76,10 @@ function checkOptions(directory: string, options: OpenOptions): void {
 		if (name in ranges) {
 			const [least, most] = ranges[name as NumberOption];
 			if (!Number.isInteger(value) || value < least || value > most) {
-				throw new MillraceError('MILLRACE_OPTION', `${name} is a whole number from ${least} to ${most}, not ${String(value)}`);
+				throw new MillraceError(
+					'MILLRACE_OPTION',
+					`${name} is a whole number from ${least} to ${most}, not ${String(value)}`,
+				);
 			}
 		} else if (name in choices) {
 			const allowed = choices[name as keyof typeof choices];

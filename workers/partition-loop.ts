@@ -140,10 +140,7 @@ export class PartitionLoop implements PartitionHost {
 		if (this.#isStopping) return;
 		if (this.#longReads.length > 0) this.#stepLongRead();
 		else if (count === 0) {
-			bell.sleep(
-				() => requests.hasNext() || this.#hasNews(),
-				this.#partition.maintenance.tickDelayMs(clock.nowMs()),
-			);
+			bell.sleep(() => requests.hasNext() || this.#hasNews(), this.#partition.maintenance.tickDelayMs(clock.nowMs()));
 		}
 	}
 
@@ -189,7 +186,10 @@ export class PartitionLoop implements PartitionHost {
 		} else {
 			const { refusal } = this.#partition.maintenance;
 			this.#result.reset();
-			this.#result.setError(codeOf(status), refusal?.message ?? 'there is no room on disk or in memory for this write now');
+			this.#result.setError(
+				codeOf(status),
+				refusal?.message ?? 'there is no room on disk or in memory for this write now',
+			);
 		}
 		this.#reply(request, offset);
 	}
@@ -383,7 +383,8 @@ export class PartitionLoop implements PartitionHost {
 		}
 		const { refusal } = this.#partition.maintenance;
 		this.#result.reset();
-		if (refusal !== undefined && refusal.code !== 'MILLRACE_CLOSED') this.#result.setError(refusal.code, refusal.message);
+		if (refusal !== undefined && refusal.code !== 'MILLRACE_CLOSED')
+			this.#result.setError(refusal.code, refusal.message);
 	}
 
 	#post(message: MailToMain): void {

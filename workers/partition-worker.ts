@@ -39,7 +39,10 @@ function maybeOpen(): Partition | undefined {
 		return new Partition(new NodeFileSystem(), boot.directory, loop, boot.storageOptions);
 	} catch (error) {
 		const code = error instanceof MillraceError ? error.code : undefined;
-		post({ type: 'failed', error: { code, message: error instanceof Error ? error.message : String(error) } });
+		post({
+			type: 'failed',
+			error: { code, message: error instanceof Error ? error.message : String(error) },
+		});
 		return undefined;
 	}
 }

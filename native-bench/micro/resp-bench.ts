@@ -29,19 +29,7 @@ const port: CommandPort = {
 	unregister() {},
 	partitionOf: (key, offset, size) => (key[offset + size - 1] as number) & 1,
 	submit(_partition, _sink, sequence, _part, opcode, flags, argument, key, keyAt, keySize, bytes, at, size) {
-		encodeCommand(
-			ring,
-			(sequence & 63) * slotSize,
-			opcode,
-			flags,
-			argument,
-			key,
-			keyAt,
-			keySize,
-			bytes,
-			at,
-			size,
-		);
+		encodeCommand(ring, (sequence & 63) * slotSize, opcode, flags, argument, key, keyAt, keySize, bytes, at, size);
 		sequences.push(sequence);
 		opcodes.push(opcode);
 		return true;
@@ -80,12 +68,8 @@ function answer(): void {
 
 async function measure(name: string, tail: string): Promise<void> {
 	let text = '';
-	for (let i = 0; i < depth; i++)
-		text += `$3\r\n${name}\r\n$16\r\nkey:${String(i).padStart(12, '0')}\r\n${tail}`;
-	const burst = Buffer.from(
-		text.replaceAll(`$3\r\n${name}`, `*${tail === '' ? 2 : 3}\r\n$3\r\n${name}`),
-		'latin1',
-	);
+	for (let i = 0; i < depth; i++) text += `$3\r\n${name}\r\n$16\r\nkey:${String(i).padStart(12, '0')}\r\n${tail}`;
+	const burst = Buffer.from(text.replaceAll(`$3\r\n${name}`, `*${tail === '' ? 2 : 3}\r\n$3\r\n${name}`), 'latin1');
 	const startMs = performance.now();
 	for (let i = 0; i < burstCount; i++) {
 		socket.emit('data', burst);
@@ -93,9 +77,7 @@ async function measure(name: string, tail: string): Promise<void> {
 		await new Promise<void>((resolve) => process.nextTick(resolve));
 	}
 	const rate = (burstCount * depth) / (performance.now() - startMs) / 1000;
-	console.log(
-		`${name} P=${depth} ${value.length} B: ${rate.toFixed(2)} M/s, ${(1000 / rate).toFixed(0)} ns each`,
-	);
+	console.log(`${name} P=${depth} ${value.length} B: ${rate.toFixed(2)} M/s, ${(1000 / rate).toFixed(0)} ns each`);
 }
 
 for (let round = 0; round < 3; round++) {

@@ -61,7 +61,7 @@ async function measure(batchCount: number): Promise<void> {
 
 printHeader(
 	'ring, two threads',
-	`ring ${ringSizeDefault} B; ${roundCount} rounds of ${recordCount} records; every payload written whole, first and last word checked`,
+	`ring ${ringSizeDefault} B; ${roundCount} rounds of ${recordCount} records; whole payloads, ends checked`,
 );
 await measure(1);
 await measure(64);

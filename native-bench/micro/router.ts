@@ -21,11 +21,7 @@ function routing(name: string, partitionCount: number, makeKey: (index: number) 
 runCases('router', `${keyCount} distinct keys, Router.partitionOf`, [
 	routing('key of 16 B, 2 partitions', 2, (index) => `key:${String(index * 7919).padStart(12, '0')}`),
 	routing('key of 16 B, 64 partitions', 64, (index) => `key:${String(index * 7919).padStart(12, '0')}`),
-	routing(
-		'key of 36 B, 8 partitions',
-		8,
-		(index) => `3f2a77c1-9b0e-4d52-a3c8-${String(index).padStart(12, '0')}`,
-	),
+	routing('key of 36 B, 8 partitions', 8, (index) => `3f2a77c1-9b0e-4d52-a3c8-${String(index).padStart(12, '0')}`),
 	routing(
 		'key of 22 B with a tag of 8 B, 8 partitions',
 		8,

@@ -21,7 +21,7 @@ export const partitionCountMax = 64;
 // --- rings ----------------------------------------------------------------------------------------
 
 /** Bytes of each request, reply and commit ring: some 8,000 commands of 128 B, a few ms of full load. */
-export const ringSizeDefault = 2 * MiB;
+export const ringSizeDefault = 1 * MiB;
 /** Bytes of the log ring: what may be applied but not yet written; bounds the data in doubt at a crash. */
 export const logRingSizeDefault = 4 * MiB;
 /** A record above this fraction of its ring travels in a buffer of its own (see docs/formats/ring.md). */
@@ -84,10 +84,7 @@ export const clientBatchSizeMax = 256 * KiB;
 
 assert((ringSizeDefault & (ringSizeDefault - 1)) === 0, 'ring sizes are powers of two');
 assert((logRingSizeDefault & (logRingSizeDefault - 1)) === 0, 'ring sizes are powers of two');
-assert(
-	(inFlightPerConnectionMax & (inFlightPerConnectionMax - 1)) === 0,
-	'the reorder window is a power of two',
-);
+assert((inFlightPerConnectionMax & (inFlightPerConnectionMax - 1)) === 0, 'the reorder window is a power of two');
 assert(groupSizeMax <= logRingSizeDefault / ringInlineFraction, 'an ordinary group fits the log ring inline');
 assert(valueSizeMax + keySizeMax + 64 * KiB < memtableSizeDefault, 'the largest entry fits an empty arena');
 assert(valueSizeMax + keySizeMax + 4 * KiB < segmentSizeDefault, 'the largest group fits a segment');

@@ -1,6 +1,7 @@
 /**
  * XXH32 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md) over a byte range, seed 0 by default.
- * Bit-identical to the addon's (a test asserts it); in JavaScript because an addon call costs some 440 ns and a short key here about 24.
+ * Bit-identical to the addon's (a test asserts it); in JavaScript because an addon call costs some 440 ns and a short key
+ * here about 24.
  */
 const prime1 = 0x9e3779b1;
 const prime2 = 0x85ebca77;

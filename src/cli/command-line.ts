@@ -97,12 +97,7 @@ function addServe(program: Command, io: CommandIo, setExitCode: SetExitCode): vo
 		.description('run a server on one port: Redis protocol, telnet text and msgpack')
 		.option('--dir <directory>', 'where the data is; created when missing', './data')
 		.option('--host <address>', 'address to listen on', hostDefault)
-		.option(
-			'--port <number>',
-			'port to listen on; 0 lets the system choose',
-			integerIn(0, 65_535),
-			portDefault,
-		)
+		.option('--port <number>', 'port to listen on; 0 lets the system choose', integerIn(0, 65_535), portDefault)
 		.option(
 			'--partitions <count>',
 			'partitions of a new directory (default: by the cores of the machine)',

@@ -23,12 +23,7 @@ export interface ImportOptions {
 }
 
 /** @param path of the file; '-' is standard input. @returns the exit code */
-export async function importFile(
-	client: Client,
-	path: string,
-	options: ImportOptions,
-	io: CommandIo,
-): Promise<number> {
+export async function importFile(client: Client, path: string, options: ImportOptions, io: CommandIo): Promise<number> {
 	const isStdin = path === '-';
 	const total = isStdin ? 0 : (await stat(path)).size;
 	const importer = new Importer(client, options, io, new Progress(io, 'importing', total));
@@ -73,9 +68,7 @@ class Importer {
 		}
 		const seconds = (performance.now() - startedAt) / 1000;
 		const rate = Math.round(this.#importedCount / Math.max(seconds, 0.001));
-		this.#say(
-			`imported ${this.#importedCount} records in ${seconds.toFixed(1)} s (${rate}/s), ${this.#badCount} bad`,
-		);
+		this.#say(`imported ${this.#importedCount} records in ${seconds.toFixed(1)} s (${rate}/s), ${this.#badCount} bad`);
 		if (this.#failure !== undefined) throw this.#failure;
 		return this.#badCount === 0 ? exitOk : exitFailed;
 	}

@@ -60,8 +60,7 @@ async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
 /** What to do about an error, in a few words; '' when its message says so already. */
 export function adviceFor(error: unknown): string {
 	if (hasCode(error, 'MILLRACE_PROTOCOL')) return 'check --url and the versions of both sides';
-	if (hasCode(error, 'MILLRACE_DISK_FULL'))
-		return 'free space on the disk of the server; it goes on by itself';
+	if (hasCode(error, 'MILLRACE_DISK_FULL')) return 'free space on the disk of the server; it goes on by itself';
 	if (hasCode(error, 'MILLRACE_POISONED')) return 'look at the log of the server, then restart it';
 	if (hasCode(error, 'MILLRACE_BUSY')) return 'try again';
 	return '';

@@ -237,10 +237,7 @@ export class ClientConnection {
 	#takeReply(slot: number, status: number, reader: MessageReader): void {
 		const call = this.#calls[slot];
 		if (call === undefined) {
-			throw new MillraceError(
-				'MILLRACE_PROTOCOL',
-				`the server answered request ${slot + 1}, which is not open`,
-			);
+			throw new MillraceError('MILLRACE_PROTOCOL', `the server answered request ${slot + 1}, which is not open`);
 		}
 		settleCall(call, status, reader);
 		this.#calls[slot] = undefined;
@@ -252,9 +249,7 @@ export class ClientConnection {
 	#takeConnectionFrame(status: number, reader: MessageReader): void {
 		if (status !== statusOk) {
 			const text = reader.readBytes()
-				? Buffer.from(
-						reader.bytes.slice(reader.valueOffset, reader.valueOffset + reader.valueSize),
-					).toString()
+				? Buffer.from(reader.bytes.slice(reader.valueOffset, reader.valueOffset + reader.valueSize)).toString()
 				: 'no reason given';
 			throw new MillraceError(codeOf(status), `${this.#where} ended the connection: ${text}`);
 		}

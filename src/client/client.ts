@@ -14,9 +14,8 @@ import {
 	clientInFlightSizeMax,
 	clientWaitingCountMax,
 	inFlightPerConnectionMax,
-	keySizeMax,
-	valueSizeMax,
 } from '../base/limits.js';
+import { type Bytes, mustDelta, mustKey, mustValue } from '../command/checked-bytes.js';
 import {
 	opClear,
 	opCount,
@@ -31,18 +30,16 @@ import {
 	opSetExpiry,
 	opStats,
 } from '../command/command-format.js';
-import { operationGetMany, operationPing } from '../protocol/frame/frame-format.js';
+import { type CheckedPutOptions, checkExpiry, checkPutOptions, type PutOptions } from '../command/put-options.js';
+import { operationGetMany, operationPing, wireFlagRelativeExpiry } from '../protocol/frame/frame-format.js';
 import { parseAddress } from './address.js';
 import { callSize, type Operation, type ScanPage } from './call.js';
 import { ClientConnection, type ConnectionSettings } from './client-connection.js';
-import { type PutOptions, readExpiry, readPutOptions } from './put-options.js';
 import { type ExportedEntry, ScanCursor } from './scan-cursor.js';
 
-export type { PutOptions } from './put-options.js';
+export type { Bytes } from '../command/checked-bytes.js';
+export type { PutOptions } from '../command/put-options.js';
 export type { ExportedEntry } from './scan-cursor.js';
-
-/** Text is stored as UTF-8. */
-export type Bytes = string | Uint8Array;
 
 export interface ConnectOptions {
 	/** Milliseconds until the server must have said hello. Default 5000. */
@@ -72,12 +69,7 @@ export async function connect(
 	const settings: ConnectionSettings = {
 		connectTimeoutMs: mustBeIn('connectTimeoutMs', options.connectTimeoutMs ?? 5_000, 1, 0x7fff_ffff),
 		requestTimeoutMs: mustBeIn('requestTimeoutMs', options.requestTimeoutMs ?? 0, 0, 0x7fff_ffff),
-		inFlightMax: mustBeIn(
-			'inFlightMax',
-			options.inFlightMax ?? inFlightPerConnectionMax,
-			1,
-			inFlightPerConnectionMax,
-		),
+		inFlightMax: mustBeIn('inFlightMax', options.inFlightMax ?? inFlightPerConnectionMax, 1, inFlightPerConnectionMax),
 		inFlightSizeMax: clientInFlightSizeMax,
 		waitingMax: clientWaitingCountMax,
 	};
@@ -117,18 +109,8 @@ export class Client implements AsyncDisposable {
 	/** @returns the version written, or undefined when a condition (ifAbsent, ifPresent) was not met */
 	put(key: Bytes, value: Bytes, options?: PutOptions): Promise<{ version: number } | undefined> {
 		return new Promise((resolve, reject) => {
-			const { flags, expiryMs } = readPutOptions(options);
-			this.#send(
-				opPut,
-				mustKey(key),
-				mustValue(value),
-				flags,
-				expiryMs,
-				0,
-				noKeys,
-				resolve as Resolve,
-				reject,
-			);
+			const { flags, expiryMs } = wireExpiry(checkPutOptions(options));
+			this.#send(opPut, mustKey(key), mustValue(value), flags, expiryMs, 0, noKeys, resolve as Resolve, reject);
 		});
 	}
 
@@ -155,7 +137,7 @@ export class Client implements AsyncDisposable {
 	 */
 	setExpiry(key: Bytes, expiry?: { ttlMs?: number; expiresAtMs?: number }): Promise<boolean> {
 		return new Promise((resolve, reject) => {
-			const { flags, expiryMs } = readExpiry(expiry);
+			const { flags, expiryMs } = wireExpiry(checkExpiry(expiry));
 			this.#send(opSetExpiry, mustKey(key), noBytes, flags, expiryMs, 0, noKeys, resolve as Resolve, reject);
 		});
 	}
@@ -298,51 +280,13 @@ export class Client implements AsyncDisposable {
 /** The kind of value a call resolves to is known by its operation, which the types cannot follow through the wire. */
 type Resolve = (value: unknown) => void;
 
-function mustKey(key: Bytes): Uint8Array {
-	const bytes = mustBeBytes('key', key);
-	if (bytes.length >= 1 && bytes.length <= keySizeMax) return bytes;
-	throw new MillraceError(
-		'MILLRACE_KEY_SIZE',
-		`a key has from 1 to ${keySizeMax} bytes, not ${bytes.length}`,
-	);
-}
-
-function mustValue(value: Bytes): Uint8Array {
-	const bytes = mustBeBytes('value', value);
-	if (bytes.length <= valueSizeMax) return bytes;
-	throw new MillraceError(
-		'MILLRACE_VALUE_SIZE',
-		`a value has at most ${valueSizeMax} bytes, not ${bytes.length}`,
-	);
-}
-
-function mustBeBytes(what: string, given: Bytes): Uint8Array {
-	if (given instanceof Uint8Array) return given;
-	if (typeof given !== 'string')
-		throw new TypeError(`a ${what} is a string or a Uint8Array, not ${typeof given}`);
-	// Half a surrogate pair has no UTF-8: it would silently become another character, and two keys could become one.
-	if (!isWellFormed(given))
-		throw new TypeError(`the ${what} is text with half a surrogate pair; give bytes instead`);
-	return Buffer.from(given, 'utf8');
-}
-
-/**
- * `String.prototype.isWellFormed` exists in Node 20; the language library we compile against does not name it yet.
- */
-function isWellFormed(text: string): boolean {
-	return (text as string & { isWellFormed(): boolean }).isWellFormed();
-}
-
-function mustDelta(delta: number | bigint): string {
-	if (typeof delta === 'bigint') {
-		if (BigInt.asIntN(64, delta) === delta) return delta.toString();
-	} else if (Number.isSafeInteger(delta)) {
-		return delta.toString();
-	}
-	throw new TypeError('the delta is not a safe integer, or a bigint of 64 bits');
-}
-
 function mustBeIn(name: string, value: number, min: number, max: number): number {
 	if (Number.isInteger(value) && value >= min && value <= max) return value;
 	throw new TypeError(`${name} is an integer from ${min} to ${max}, not ${value}`);
+}
+
+/** Options as they travel: an expiry that counts from the server's now is a flag of the wire. */
+function wireExpiry(options: CheckedPutOptions): { flags: number; expiryMs: number } {
+	const flags = options.isRelative ? options.flags | wireFlagRelativeExpiry : options.flags;
+	return { flags, expiryMs: options.expiryMs };
 }

@@ -28,8 +28,7 @@ export function lostError(failure: MillraceError, outcome: string): MillraceErro
 export function connectError(where: string, cause: unknown): MillraceError {
 	const systemCode = systemCodeOf(cause);
 	let message = `${where} closed the connection before it said hello`;
-	if (systemCode === 'ECONNREFUSED')
-		message = `nothing listens on ${where}: start a server with 'millrace serve'`;
+	if (systemCode === 'ECONNREFUSED') message = `nothing listens on ${where}: start a server with 'millrace serve'`;
 	else if (systemCode === 'ENOTFOUND' || systemCode === 'EAI_AGAIN') {
 		message = `cannot connect to ${where}: the host name is not known`;
 	} else if (cause instanceof Error) message = `cannot connect to ${where}: ${cause.message}`;

@@ -34,12 +34,7 @@ export function compressBlock(bytes: Uint8Array, offset: number, size: number): 
  * @param expectedSize bytes it must decompress to, as the caller's own header says and its limits allow
  * @throws MillraceError MILLRACE_CORRUPT when the bytes are no such block
  */
-export function decompressBlock(
-	bytes: Uint8Array,
-	offset: number,
-	size: number,
-	expectedSize: number,
-): Buffer {
+export function decompressBlock(bytes: Uint8Array, offset: number, size: number, expectedSize: number): Buffer {
 	const promisedSize = size >= sizePrefixSize ? readU32(bytes, offset) : -1;
 	if (promisedSize !== expectedSize || expectedSize > size * expansionMax) {
 		const sizes = `${size} bytes promise ${promisedSize}, the header ${expectedSize}`;

@@ -1,7 +1,7 @@
 /**
  * Options of put, the same for the embedded database and the client, checked once and turned into command flags. Pure.
  */
-import { flagArgument, flagIfAbsent, flagIfPresent, flagKeepExpiry } from './command-format.js';
+import { flagIfAbsent, flagIfPresent, flagKeepExpiry } from './command-format.js';
 
 export interface PutOptions {
 	/** Expires so many milliseconds after the command was taken, by the clock of whoever takes it. */
@@ -17,7 +17,7 @@ export interface PutOptions {
 }
 
 export interface CheckedPutOptions {
-	/** Command flags; flagArgument is set when there is an expiry. */
+	/** Command flags, without flagArgument. */
 	readonly flags: number;
 	/** 0: none. */
 	readonly expiryMs: number;
@@ -37,7 +37,7 @@ export function checkPutOptions(options: PutOptions | undefined): CheckedPutOpti
 	if (options.ifAbsent && options.ifPresent) throw new TypeError('ifAbsent and ifPresent exclude each other');
 	const expiry = checkExpiry(options);
 	if (options.keepExpiry && expiry.expiryMs !== 0) throw new TypeError('keepExpiry excludes ttlMs and expiresAtMs');
-	let { flags } = expiry;
+	let flags = 0;
 	if (options.ifAbsent) flags |= flagIfAbsent;
 	if (options.ifPresent) flags |= flagIfPresent;
 	if (options.keepExpiry) flags |= flagKeepExpiry;
@@ -49,14 +49,15 @@ export function checkExpiry(options: { ttlMs?: number; expiresAtMs?: number } | 
 	if (options === undefined) return plain;
 	const { ttlMs, expiresAtMs } = options;
 	if (ttlMs !== undefined && expiresAtMs !== undefined) throw new TypeError('ttlMs and expiresAtMs exclude each other');
-	if (ttlMs !== undefined) return { flags: flagArgument, expiryMs: mustBePositive('ttlMs', ttlMs), isRelative: true };
+	if (ttlMs !== undefined) return { flags: 0, expiryMs: mustBePositive('ttlMs', ttlMs), isRelative: true };
 	if (expiresAtMs !== undefined) {
-		return { flags: flagArgument, expiryMs: mustBePositive('expiresAtMs', expiresAtMs), isRelative: false };
+		return { flags: 0, expiryMs: mustBePositive('expiresAtMs', expiresAtMs), isRelative: false };
 	}
 	return plain;
 }
 
 function mustBePositive(name: string, value: number): number {
-	if (!Number.isSafeInteger(value) || value <= 0) throw new TypeError(`${name} is a positive whole number, not ${value}`);
+	if (!Number.isSafeInteger(value) || value <= 0)
+		throw new TypeError(`${name} is a positive whole number, not ${value}`);
 	return value;
 }

@@ -3,7 +3,7 @@
  */
 import { Piscina } from 'piscina';
 
-/** Threads at most: flushes of one partition must not wait for a merge of another; more than two would crowd out the partitions. */
+/** Threads at most: a flush of one partition must not wait for a merge of another; more would crowd out the partitions. */
 const threadCountMax = 2;
 /** An idle thread ends after this. */
 const idleTimeoutMs = 10_000;
@@ -28,7 +28,9 @@ export class BackgroundPool {
 			return await this.#pool.run(task);
 		} catch (error) {
 			const message = error instanceof Error ? error.message : String(error);
-			return { failure: { code: undefined, systemCode: '', message: `the background pool failed: ${message}` } };
+			return {
+				failure: { code: undefined, systemCode: '', message: `the background pool failed: ${message}` },
+			};
 		}
 	}
 

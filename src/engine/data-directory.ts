@@ -53,7 +53,9 @@ export function openDataDirectory(
 			}
 			return { path, partitionCount: stored, isNew: false, lock };
 		}
-		const foreign = fileSystem.list(path).find((name) => name !== lockFileName && !/^(partition-\d+|MILLRACE\.tmp)$/.test(name));
+		const foreign = fileSystem
+			.list(path)
+			.find((name) => name !== lockFileName && !/^(partition-\d+|MILLRACE\.tmp)$/.test(name));
 		if (foreign !== undefined) {
 			throw new MillraceError(
 				'MILLRACE_DIRECTORY',
@@ -69,7 +71,11 @@ export function openDataDirectory(
 
 /** Writes the head file of a new directory, once its partitions exist. */
 export function completeDataDirectory(fileSystem: FileSystem, directory: DataDirectory): void {
-	const line = JSON.stringify({ format: directoryFormatVersion, partitions: directory.partitionCount, hash: 'xxh32' });
+	const line = JSON.stringify({
+		format: directoryFormatVersion,
+		partitions: directory.partitionCount,
+		hash: 'xxh32',
+	});
 	const bytes = Buffer.from(`${line}\n${checksumOf(line)}\n`, 'utf8');
 	const headPath = `${directory.path}/${headFileName}`;
 	const unnamed = `${headPath}.tmp`;
@@ -96,9 +102,13 @@ function lockDirectory(fileSystem: FileSystem, path: string): FileLock {
 		const code = systemCodeOf(error);
 		const why = code === '' ? String(error) : code;
 		const what = code === 'ENOSPC' ? 'MILLRACE_DISK_FULL' : 'MILLRACE_DIRECTORY';
-		throw new MillraceError(what, `${path} cannot be used as a data directory (${why}): it must be a directory we may write to`, {
-			cause: error,
-		});
+		throw new MillraceError(
+			what,
+			`${path} cannot be used as a data directory (${why}): it must be a directory we may write to`,
+			{
+				cause: error,
+			},
+		);
 	}
 	if (typeof held === 'string') {
 		throw new MillraceError(
@@ -120,10 +130,18 @@ function readHead(fileSystem: FileSystem, path: string): number {
 	}
 	const head = JSON.parse(line) as { format?: unknown; partitions?: unknown };
 	if (typeof head.format === 'number' && head.format > directoryFormatVersion) {
-		throw new MillraceError('MILLRACE_FORMAT_NEWER', `${path} has format ${head.format}; this version reads ${directoryFormatVersion}`);
+		throw new MillraceError(
+			'MILLRACE_FORMAT_NEWER',
+			`${path} has format ${head.format}; this version reads ${directoryFormatVersion}`,
+		);
 	}
 	const { partitions } = head;
-	if (typeof partitions !== 'number' || !Number.isInteger(partitions) || partitions < 1 || partitions > partitionCountMax) {
+	if (
+		typeof partitions !== 'number' ||
+		!Number.isInteger(partitions) ||
+		partitions < 1 ||
+		partitions > partitionCountMax
+	) {
 		throw new MillraceError('MILLRACE_CORRUPT', `${path} names ${String(partitions)} partitions`);
 	}
 	return partitions;

@@ -5,7 +5,7 @@
  * back are the caller's own. A promise of a write resolves when the write is as durable as the database's durability says.
  */
 import { codeOf, MillraceError, statusNotFound, statusOk } from '../base/errors.js';
-import { keySizeMax, valueSizeMax } from '../base/limits.js';
+import { type Bytes, mustDelta, mustKey, mustValue } from '../command/checked-bytes.js';
 import {
 	flagArgument,
 	opCount,
@@ -23,8 +23,6 @@ import type { ReplySink } from '../command/command-port.js';
 import { checkPutOptions, type PutOptions } from '../command/put-options.js';
 import { Engine, type EngineOptions } from './engine.js';
 import { type PendingCall, PendingCalls } from './pending-calls.js';
-
-export type Bytes = string | Uint8Array;
 
 interface Submission {
 	readonly partition: number;
@@ -81,11 +79,17 @@ export class Database implements AsyncDisposable {
 
 	/** Values in the order of the keys; undefined where there is none. */
 	getMany(keys: readonly Bytes[]): Promise<(Uint8Array | undefined)[]> {
-		const keyBytes = keys.map(checkKey);
+		const keyBytes = keys.map(mustKey);
 		if (keys.length === 0) return Promise.resolve([]);
-		return this.#call(keys.length, (call) => call.values, (slot) => {
-			keyBytes.forEach((key, part) => this.#submitKey(slot, part, opGet, 0, 0, key, none));
-		});
+		return this.#call(
+			keys.length,
+			(call) => call.values,
+			(slot) => {
+				for (let part = 0; part < keyBytes.length; part++) {
+					this.#submitKey(slot, part, opGet, 0, 0, keyBytes[part], none);
+				}
+			},
+		);
 	}
 
 	async has(key: Bytes): Promise<boolean> {
@@ -96,7 +100,7 @@ export class Database implements AsyncDisposable {
 	put(key: Bytes, value: Bytes, options?: PutOptions): Promise<{ version: number } | undefined> {
 		const { flags, expiryMs, isRelative } = checkPutOptions(options);
 		const expiresAtMs = isRelative ? Date.now() + expiryMs : expiryMs;
-		return this.#callKey(opPut, flags, expiresAtMs, key, checkValue(value), (call) =>
+		return this.#callKey(opPut, flags, expiresAtMs, key, mustValue(value), (call) =>
 			call.status === statusNotFound ? undefined : { version: call.number },
 		);
 	}
@@ -111,10 +115,7 @@ export class Database implements AsyncDisposable {
 	 * @throws MILLRACE_NOT_INTEGER, MILLRACE_OVERFLOW
 	 */
 	increment(key: Bytes, delta: number | bigint = 1): Promise<bigint> {
-		if (typeof delta === 'number' && !Number.isSafeInteger(delta)) {
-			throw new TypeError(`delta is a whole number, not ${delta}`);
-		}
-		return this.#callKey(opIncrement, 0, 0, key, Buffer.from(String(delta), 'latin1'), (call) =>
+		return this.#callKey(opIncrement, 0, 0, key, Buffer.from(mustDelta(delta), 'latin1'), (call) =>
 			BigInt(Buffer.from(call.values[0] ?? none).toString('latin1')),
 		);
 	}
@@ -178,14 +179,23 @@ export class Database implements AsyncDisposable {
 		value: Uint8Array,
 		finish: (call: PendingCall) => T,
 	): Promise<T> {
-		const keyBytes = checkKey(key);
+		const keyBytes = mustKey(key);
 		return this.#call(1, finish, (slot) => this.#submitKey(slot, 0, opcode, flags, argument, keyBytes, value));
 	}
 
 	#callAll<T>(opcode: number, finish: (call: PendingCall) => T): Promise<T> {
 		return this.#call(this.partitionCount, finish, (slot) => {
 			for (let partition = 0; partition < this.partitionCount; partition++) {
-				this.#submit({ partition, slot, part: partition, opcode, flags: 0, argument: 0, key: none, value: none });
+				this.#submit({
+					partition,
+					slot,
+					part: partition,
+					opcode,
+					flags: 0,
+					argument: 0,
+					key: none,
+					value: none,
+				});
 			}
 		});
 	}
@@ -200,7 +210,16 @@ export class Database implements AsyncDisposable {
 		value: Uint8Array,
 	): void {
 		const partition = this.#engine.dispatcher.partitionOf(key, 0, key.length);
-		this.#submit({ partition, slot, part, opcode, flags: argument === 0 ? flags : flags | flagArgument, argument, key, value });
+		this.#submit({
+			partition,
+			slot,
+			part,
+			opcode,
+			flags: argument === 0 ? flags : flags | flagArgument,
+			argument,
+			key,
+			value,
+		});
 	}
 
 	/** Sends a command, or keeps it until there is room. Commands that wait are not overtaken. */
@@ -255,26 +274,4 @@ export class Database implements AsyncDisposable {
 			onRoom: () => this.#sendWaiting(),
 		};
 	}
-}
-
-function checkKey(key: Bytes): Uint8Array {
-	const bytes = toBytes(key, 'a key');
-	if (bytes.length === 0 || bytes.length > keySizeMax) {
-		throw new MillraceError('MILLRACE_KEY_SIZE', `a key has 1 to ${keySizeMax} bytes, not ${bytes.length}`);
-	}
-	return bytes;
-}
-
-function checkValue(value: Bytes): Uint8Array {
-	const bytes = toBytes(value, 'a value');
-	if (bytes.length > valueSizeMax) {
-		throw new MillraceError('MILLRACE_VALUE_SIZE', `a value has at most ${valueSizeMax} bytes, not ${bytes.length}`);
-	}
-	return bytes;
-}
-
-function toBytes(input: Bytes, what: string): Uint8Array {
-	if (typeof input === 'string') return Buffer.from(input, 'utf8');
-	if (input instanceof Uint8Array) return input;
-	throw new TypeError(`${what} is a string or a Uint8Array, not ${input === null ? 'null' : typeof input}`);
 }

@@ -16,7 +16,12 @@ import type { FileSystem } from '../env/ports.js';
 import { PortBellOwner } from '../ring/bell.js';
 import { Router } from '../routing/router.js';
 import { BackgroundPool } from './background-pool.js';
-import { completeDataDirectory, type DataDirectory, openDataDirectory, partitionDirectoryName } from './data-directory.js';
+import {
+	completeDataDirectory,
+	type DataDirectory,
+	openDataDirectory,
+	partitionDirectoryName,
+} from './data-directory.js';
 import { Dispatcher } from './dispatcher.js';
 import { PartitionLink } from './partition-link.js';
 
@@ -68,7 +73,12 @@ export class Engine {
 
 	/** Opens or creates the directory and waits until every partition has recovered. @throws MillraceError */
 	static async start(options: EngineOptions): Promise<Engine> {
-		const directory = openDataDirectory(options.fileSystem, options.directory, options.partitions, defaultPartitionCount());
+		const directory = openDataDirectory(
+			options.fileSystem,
+			options.directory,
+			options.partitions,
+			defaultPartitionCount(),
+		);
 		const engine = new Engine(options, directory);
 		try {
 			for (const ready of await Promise.all(engine.#links.map((link) => link.ready))) {
@@ -143,7 +153,8 @@ function shutDownPartitions(dispatcher: Dispatcher): Promise<MillraceError | und
 		let failure: MillraceError | undefined;
 		const none = new Uint8Array(0);
 		const send = (partition: number): void => {
-			if (!dispatcher.submit(partition, number, 0, partition, opShutdown, 0, 0, none, 0, 0, none, 0, 0)) unsent.push(partition);
+			if (!dispatcher.submit(partition, number, 0, partition, opShutdown, 0, 0, none, 0, 0, none, 0, 0))
+				unsent.push(partition);
 		};
 		const unsent: number[] = [];
 		const sink: ReplySink = {

@@ -112,7 +112,15 @@ export class PartitionLink {
 	#spawnLogWorker(logOversizePort: MessagePort): Worker {
 		const { partition, directory, durability, syncIntervalMs, logWorkerUrl } = this.#options;
 		const bellPort = this.#makeBellPort();
-		const boot: LogBoot = { partition, directory, memory: this.#memory, durability, syncIntervalMs, bellPort, logOversizePort };
+		const boot: LogBoot = {
+			partition,
+			directory,
+			memory: this.#memory,
+			durability,
+			syncIntervalMs,
+			bellPort,
+			logOversizePort,
+		};
 		return this.#spawn(logWorkerUrl, 'log worker', boot, [bellPort, logOversizePort]);
 	}
 
@@ -124,7 +132,14 @@ export class PartitionLink {
 	): Worker {
 		const { partition, directory, storageOptions, partitionWorkerUrl } = this.#options;
 		const bellPort = this.#makeBellPort();
-		const boot: PartitionBoot = { partition, directory, memory: this.#memory, storageOptions, bellPort, ...ports };
+		const boot: PartitionBoot = {
+			partition,
+			directory,
+			memory: this.#memory,
+			storageOptions,
+			bellPort,
+			...ports,
+		};
 		return this.#spawn(partitionWorkerUrl, 'worker', boot, [bellPort, ...Object.values(ports)]);
 	}
 

@@ -19,13 +19,7 @@ const interruptionsMax = 1000;
 
 const flagsByMode: Record<OpenMode, string> = { read: 'r', write: 'r+', create: 'wx+' };
 
-type Transfer = (
-	fileDescriptor: number,
-	bytes: Uint8Array,
-	offset: number,
-	size: number,
-	position: number,
-) => number;
+type Transfer = (fileDescriptor: number, bytes: Uint8Array, offset: number, size: number, position: number) => number;
 
 /** One pread or pwrite, repeated while signals interrupt it: libuv does not repeat interrupted reads. */
 function transferOnce(

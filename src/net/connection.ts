@@ -225,8 +225,7 @@ export class Connection {
 	}
 
 	#maybeFinish(): void {
-		if (!this.#isEnding || this.#isFinished || this.#isDestroyed || this.#pendingSize > this.#handedSize)
-			return;
+		if (!this.#isEnding || this.#isFinished || this.#isDestroyed || this.#pendingSize > this.#handedSize) return;
 		this.#isFinished = true;
 		this.#socket.end();
 	}

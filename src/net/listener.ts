@@ -125,9 +125,7 @@ export class Listener {
 		}
 		this.#acceptedCount++;
 		const { host: _host, port: _port, connectionCountMax: _max, ...rest } = this.#options;
-		this.#connections.add(
-			new Connection(socket, { ...rest, id: this.#nextId++, onClose: this.#onConnectionClose }),
-		);
+		this.#connections.add(new Connection(socket, { ...rest, id: this.#nextId++, onClose: this.#onConnectionClose }));
 	}
 
 	#forget(connection: Connection): void {

@@ -61,10 +61,7 @@ export const ringSizeMax = 2 ** 30;
  */
 export function createRing(size: number, startPosition = 0): SharedArrayBuffer {
 	assertCapacity(size);
-	assert(
-		startPosition % 8 === 0 && startPosition >= 0 && startPosition < 2 ** 32,
-		'a position is an aligned u32',
-	);
+	assert(startPosition % 8 === 0 && startPosition >= 0 && startPosition < 2 ** 32, 'a position is an aligned u32');
 	const ring = new SharedArrayBuffer(dataOffset + size);
 	const words = new Int32Array(ring, 0, dataOffset / 4);
 	Atomics.store(words, headWordIndex, startPosition | 0);

@@ -11,79 +11,12 @@ const runCount = Number(process.env.MILLRACE_FUZZ_RUNS ?? 400);
 const marker = '$21\r\nstill-here-after-that\r\n';
 
 const words = [
-	...[
-		'GET',
-		'SET',
-		'DEL',
-		'MGET',
-		'MSET',
-		'EXISTS',
-		'INCR',
-		'INCRBY',
-		'DECRBY',
-		'EXPIRE',
-		'PEXPIREAT',
-		'TTL',
-	],
-	...[
-		'PTTL',
-		'PERSIST',
-		'DBSIZE',
-		'FLUSHALL',
-		'PING',
-		'ECHO',
-		'HELLO',
-		'CLIENT',
-		'CONFIG',
-		'INFO',
-		'COMMAND',
-	],
-	...[
-		'EX',
-		'PX',
-		'NX',
-		'XX',
-		'KEEPTTL',
-		'a',
-		'b',
-		'c',
-		'',
-		'0',
-		'-1',
-		'10',
-		'9223372036854775807',
-		'SETNAME',
-		'*',
-	],
-	...[
-		'\0\r\n$',
-		'"',
-		"'",
-		'key with spaces',
-		'\xff\xfe',
-		'x'.repeat(300),
-		'SETEX',
-		'GETSET',
-		'SELECT',
-		'2',
-		'3',
-	],
+	...['GET', 'SET', 'DEL', 'MGET', 'MSET', 'EXISTS', 'INCR', 'INCRBY', 'DECRBY', 'EXPIRE', 'PEXPIREAT', 'TTL'],
+	...['PTTL', 'PERSIST', 'DBSIZE', 'FLUSHALL', 'PING', 'ECHO', 'HELLO', 'CLIENT', 'CONFIG', 'INFO', 'COMMAND'],
+	...['EX', 'PX', 'NX', 'XX', 'KEEPTTL', 'a', 'b', 'c', '', '0', '-1', '10', '9223372036854775807', 'SETNAME', '*'],
+	...['\0\r\n$', '"', "'", 'key with spaces', '\xff\xfe', 'x'.repeat(300), 'SETEX', 'GETSET', 'SELECT', '2', '3'],
 ];
-const splices = [
-	'\r\n',
-	'\n',
-	'$',
-	'*',
-	'-1',
-	'$-1\r\n',
-	'*3\r\n',
-	'"',
-	'\\x4',
-	'\0',
-	'99999999999',
-	':',
-	' ',
-];
+const splices = ['\r\n', '\n', '$', '*', '-1', '$-1\r\n', '*3\r\n', '"', '\\x4', '\0', '99999999999', ':', ' '];
 
 function makeStream(prng: Prng): Buffer {
 	const parts: Buffer[] = [];
@@ -106,11 +39,7 @@ function mutate(prng: Prng, bytes: Buffer): Buffer<ArrayBuffer> {
 		case 0:
 			return Buffer.concat([head, bytes.subarray(at + size)]);
 		case 1:
-			return Buffer.concat([
-				head,
-				Buffer.from(splices[prng.below(splices.length)] as string),
-				bytes.subarray(at),
-			]);
+			return Buffer.concat([head, Buffer.from(splices[prng.below(splices.length)] as string), bytes.subarray(at)]);
 		case 2:
 			return Buffer.concat([head, bytes.subarray(Math.max(0, at - size))]);
 		default: {
@@ -146,8 +75,6 @@ test('mutated streams are answered or closed, the same however they are cut', as
 		assert.ok(whole.socket.isEnded || whole.socket.isDestroyed, 'the connection ends with its peer');
 		assert.equal(whole.port.sinkCount, 0);
 	}
-	console.log(
-		`${runCount} streams: ${closedCount} closed after an error, ${answeredCount} went on after the mutation`,
-	);
+	console.log(`${runCount} streams: ${closedCount} closed after an error, ${answeredCount} went on after the mutation`);
 	assert.ok(runCount < 100 || (closedCount > 0 && answeredCount > 0), 'both ends are reached');
 });

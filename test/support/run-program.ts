@@ -14,11 +14,7 @@ export interface Outcome {
 const timeoutMs = 60_000;
 
 /** @throws Error when the program cannot be started */
-export function runProgram(
-	program: string,
-	argv: readonly string[],
-	input?: string | Uint8Array,
-): Promise<Outcome> {
+export function runProgram(program: string, argv: readonly string[], input?: string | Uint8Array): Promise<Outcome> {
 	const child = spawn(program, argv, { stdio: ['pipe', 'pipe', 'pipe'], timeout: timeoutMs });
 	const chunks: Buffer[] = [];
 	let stderr = '';

@@ -13,13 +13,7 @@ import { posix } from 'node:path';
 import { assert } from '../../src/base/assert.js';
 import type { Prng } from '../../src/base/prng.js';
 import type { FileHandle, FileLock, FileSystem, OpenMode } from '../../src/env/ports.js';
-import {
-	DurabilityModel,
-	enumerateFates,
-	isTearable,
-	type JournalRecord,
-	randomFates,
-} from './simulated-crash.js';
+import { DurabilityModel, enumerateFates, isTearable, type JournalRecord, randomFates } from './simulated-crash.js';
 import { type Fault, type FaultOperation, FaultPlan } from './simulated-faults.js';
 import { DiskImage, FileContent, type FileNode, systemError } from './simulated-image.js';
 
@@ -287,11 +281,7 @@ export class SimulatedDisk implements FileSystem {
 		return this.#model;
 	}
 
-	#crashed(
-		model: DurabilityModel,
-		fates: Parameters<DurabilityModel['crash']>[0],
-		prng: Prng,
-	): SimulatedDisk {
+	#crashed(model: DurabilityModel, fates: Parameters<DurabilityModel['crash']>[0], prng: Prng): SimulatedDisk {
 		const { image, describe } = model.crash(fates, prng);
 		return new SimulatedDisk({ capacityBytes: this.capacityBytes }, image, describe);
 	}

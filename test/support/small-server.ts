@@ -24,9 +24,7 @@ const server = await startServer({
 	memtableSize: Number(values['memtable-size']),
 	log: (line) => process.stderr.write(`${line}\n`),
 });
-process.stdout.write(
-	`millrace ready on 127.0.0.1:${server.port} (${values.partitions} partitions, small memtables)\n`,
-);
+process.stdout.write(`millrace ready on 127.0.0.1:${server.port} (${values.partitions} partitions, small memtables)\n`);
 process.on('SIGTERM', () => {
 	void server.close().then(() => process.exit(0));
 });

@@ -15,10 +15,7 @@ export function unexcused(problems: readonly string[], excuses: readonly Excepti
 	return problems.filter((problem) => !excuses.some((excuse) => problem.startsWith(excuse.problem)));
 }
 
-export function staleExceptions(
-	problems: readonly string[],
-	excuses: readonly Exception[] = exceptions,
-): string[] {
+export function staleExceptions(problems: readonly string[], excuses: readonly Exception[] = exceptions): string[] {
 	return excuses
 		.filter((excuse) => !problems.some((problem) => problem.startsWith(excuse.problem)))
 		.map((excuse) => `exception no longer needed: ${excuse.problem}`);

@@ -5,8 +5,7 @@ import { unexcused } from './exceptions.js';
 import { cycleProblems, roomOf, wallProblems } from './import-rules.js';
 import { sources } from './repository.js';
 
-const one = (path: string, specifier: string) =>
-	wallProblems([{ path, text: `import { x } from '${specifier}';` }]);
+const one = (path: string, specifier: string) => wallProblems([{ path, text: `import { x } from '${specifier}';` }]);
 
 void test('every room imports only what the table allows', () => {
 	assert.deepEqual(unexcused(wallProblems(sources('src', 'workers'))), []);
@@ -31,8 +30,7 @@ void test('imports over a wall are found', () => {
 		['workers/a.ts', '../src/net/b.js'],
 		['src/cli/a.ts', '../engine/b.js'],
 	];
-	for (const [path, specifier] of forbidden)
-		assert.equal(one(path, specifier).length, 1, `${path} ${specifier}`);
+	for (const [path, specifier] of forbidden) assert.equal(one(path, specifier).length, 1, `${path} ${specifier}`);
 });
 
 void test('imports within the table pass', () => {

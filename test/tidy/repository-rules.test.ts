@@ -40,9 +40,7 @@ void test('documents name only make targets that exist', () => {
 void test('every test file is run, and nothing below test/ is forgotten', () => {
 	assert.deepEqual(unexcused(orphanTestProblems(files)), []);
 	const built = fileURLToPath(new URL('../..', import.meta.url));
-	const found = findTestFiles(fileURLToPath(new URL('..', import.meta.url))).map((path) =>
-		relative(built, path),
-	);
+	const found = findTestFiles(fileURLToPath(new URL('..', import.meta.url))).map((path) => relative(built, path));
 	const compiled = new Set(found.map((path) => path.replace(/\.js$/, '.ts')));
 	const expected = files.filter(({ path }) => /^test\/.*\.test\.ts$/.test(path)).map(({ path }) => path);
 	const missed = expected.filter((path) => !compiled.has(path));

@@ -8,14 +8,12 @@ export function formatPageProblems(files: readonly RepositoryFile[]): string[] {
 	const pages = files.filter(({ path }) => /^docs\/formats\/(?!README)[^/]+\.md$/.test(path));
 	for (const path of paths) {
 		if (!/^src\/.*-format\.ts$/.test(path)) continue;
-		if (!pages.some(({ text }) => text.includes(path)))
-			problems.push(`${path}: no page in docs/formats names it`);
+		if (!pages.some(({ text }) => text.includes(path))) problems.push(`${path}: no page in docs/formats names it`);
 	}
 	for (const page of pages) {
 		const named = page.text.match(/src\/[\w/.-]+\.ts/g) ?? [];
 		if (named.length === 0) problems.push(`${page.path}: names no source file`);
-		for (const path of named)
-			if (!paths.has(path)) problems.push(`${page.path}: names ${path}, which is gone`);
+		for (const path of named) if (!paths.has(path)) problems.push(`${page.path}: names ${path}, which is gone`);
 	}
 	return problems;
 }
@@ -34,9 +32,7 @@ export function makeTargetProblems(documents: readonly RepositoryFile[], makefil
 export function orphanTestProblems(files: readonly RepositoryFile[]): string[] {
 	const callers = files.filter(({ path }) => /\.(ts|sh)$|^Makefile$/.test(path));
 	return files
-		.filter(
-			({ path }) => path.startsWith('test/') && /\.[cm]?[jt]sx?$/.test(path) && !path.endsWith('.test.ts'),
-		)
+		.filter(({ path }) => path.startsWith('test/') && /\.[cm]?[jt]sx?$/.test(path) && !path.endsWith('.test.ts'))
 		.filter(({ path }) => {
 			const name = (path.split('/').at(-1) as string).replace(/\.ts$/, '.js');
 			return !callers.some((caller) => caller.path !== path && caller.text.includes(`/${name}`));
@@ -59,8 +55,7 @@ export function dependencyProblems(packageText: string, page: string): string[] 
 	const problems: string[] = [];
 	for (const [name, range] of declared) {
 		if (!described.has(name)) problems.push(`${name}: no line in docs/dependencies.md`);
-		else if (described.get(name) !== range)
-			problems.push(`${name}: docs/dependencies.md does not say ${range}`);
+		else if (described.get(name) !== range) problems.push(`${name}: docs/dependencies.md does not say ${range}`);
 	}
 	for (const name of described.keys()) {
 		if (!declared.has(name)) problems.push(`${name}: in docs/dependencies.md but not in package.json`);
@@ -81,8 +76,7 @@ export function errorPageProblems(
 	for (const [code, { status, resp }] of Object.entries(table)) {
 		const section = sections.get(code);
 		if (section === undefined) problems.push(`${code}: no heading in docs/errors.md`);
-		else if (!section.includes(`Status ${status}.`))
-			problems.push(`${code}: does not say "Status ${status}."`);
+		else if (!section.includes(`Status ${status}.`)) problems.push(`${code}: does not say "Status ${status}."`);
 		else if (!section.includes(`\`-${resp} `)) problems.push(`${code}: does not show "-${resp} "`);
 	}
 	for (const code of sections.keys()) if (!(code in table)) problems.push(`${code}: in docs/errors.md only`);
@@ -90,8 +84,7 @@ export function errorPageProblems(
 }
 
 const machinePath = /(?:^|[\s"'`(=:])\/(?:work|root)\/[\w.]/m;
-const otherRegistry =
-	/https?:\/\/(?!registry\.npmjs\.org\b)[^\s/"'`]*(?:registry|artifactory|nexus)[^\s/"'`]*/;
+const otherRegistry = /https?:\/\/(?!registry\.npmjs\.org\b)[^\s/"'`]*(?:registry|artifactory|nexus)[^\s/"'`]*/;
 
 /** What only makes sense on the machine a file was written on. */
 export function machineProblems(files: readonly RepositoryFile[]): string[] {

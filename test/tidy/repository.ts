@@ -56,9 +56,7 @@ export const files: readonly RepositoryFile[] = load();
 
 /** The TypeScript sources below some top directories. */
 export function sources(...directories: string[]): RepositoryFile[] {
-	return files.filter(
-		({ path }) => path.endsWith('.ts') && directories.includes(path.split('/')[0] as string),
-	);
+	return files.filter(({ path }) => path.endsWith('.ts') && directories.includes(path.split('/')[0] as string));
 }
 
 /** The text of one file. @throws Error when the project does not have it */

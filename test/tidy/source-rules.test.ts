@@ -48,8 +48,7 @@ void test('each rule can fail, and passes at its limit', () => {
 	assert.equal(functionLength(body(functionLineCountMax)).length, 0);
 	assert.equal(lineLength(fixture(`\t${'a'.repeat(lineColumnCountMax - 1)}`)).length, 1);
 	assert.equal(lineLength(fixture(`\t${'a'.repeat(lineColumnCountMax - 2)}`)).length, 0);
-	for (const word of ['TO' + 'DO', 'FIX' + 'ME'])
-		assert.equal(noPostponements(fixture(`// ${word}: later`)).length, 1);
+	for (const word of ['TO' + 'DO', 'FIX' + 'ME']) assert.equal(noPostponements(fixture(`// ${word}: later`)).length, 1);
 	assert.equal(noPostponements(fixture('// a hackney coach')).length, 0);
 	assert.equal(opensWithModel(fixture("import 'a';\n/** late */")).length, 1);
 	assert.equal(opensWithModel(fixture('#!/usr/bin/env node\n/** What it is. */')).length, 0);

@@ -47,8 +47,7 @@ export const operationGetMany = 193;
 /** Flag of put and setExpiry, only on the wire: the expiry is milliseconds from now, by the server's clock. */
 export const wireFlagRelativeExpiry = 128;
 /** Flags a put may carry; the others are refused, so that they can mean something one day. */
-export const putFlagsAllowed =
-	flagIfAbsent | flagIfPresent | flagReturnOld | flagKeepExpiry | wireFlagRelativeExpiry;
+export const putFlagsAllowed = flagIfAbsent | flagIfPresent | flagReturnOld | flagKeepExpiry | wireFlagRelativeExpiry;
 
 // --- msgpack tags (https://github.com/msgpack/msgpack/blob/master/spec.md) ------------------------
 

@@ -140,8 +140,7 @@ export class FrameRequest {
 		this.keyOffset = this.reader.valueOffset;
 		this.keySize = this.reader.valueSize;
 		if (this.keySize === 0) return this.#refuse(statusKeySize, 'the key is empty');
-		if (this.keySize > keySizeMax)
-			return this.#refuse(statusKeySize, tooLong('key', this.keySize, keySizeMax));
+		if (this.keySize > keySizeMax) return this.#refuse(statusKeySize, tooLong('key', this.keySize, keySizeMax));
 		return statusOk;
 	}
 

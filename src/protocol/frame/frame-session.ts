@@ -12,13 +12,7 @@
  * by `onReply` are copied into the output during the call.
  */
 import { type ErrorCode, statusOf, statusOk } from '../../base/errors.js';
-import {
-	frameSizeMax,
-	inFlightPerConnectionMax,
-	keySizeMax,
-	outputSizeMax,
-	valueSizeMax,
-} from '../../base/limits.js';
+import { frameSizeMax, inFlightPerConnectionMax, keySizeMax, outputSizeMax, valueSizeMax } from '../../base/limits.js';
 import { packMessage } from '../../codec/message-pack.js';
 import {
 	flagArgument,
@@ -192,10 +186,7 @@ export class FrameSession implements ByteSession, ReplySink {
 		}
 		if (found === foundBadPreface) {
 			this.#output.writePreface();
-			this.#break(
-				'MILLRACE_PROTOCOL',
-				'the connection does not start with the preface C1 4D 52 and a version',
-			);
+			this.#break('MILLRACE_PROTOCOL', 'the connection does not start with the preface C1 4D 52 and a version');
 			return true;
 		}
 		if (found === foundBadSize) {
@@ -272,9 +263,7 @@ export class FrameSession implements ByteSession, ReplySink {
 		const slot = this.#fanSlot;
 		while (this.#fanIndex < partCount) {
 			const part = this.#fanIndex;
-			const partition = isByKey
-				? this.#port.partitionOf(request.bytes, request.keyOffset, request.keySize)
-				: part;
+			const partition = isByKey ? this.#port.partitionOf(request.bytes, request.keyOffset, request.keySize) : part;
 			if (!this.#submit(partition, slot, part, isByKey ? opGet : request.operation)) return false;
 			this.#fanIndex++;
 			if (isByKey && this.#fanIndex < partCount) request.nextKey();
@@ -327,8 +316,7 @@ export class FrameSession implements ByteSession, ReplySink {
 				const message = `the replies together are longer than a frame (${frameSizeMax} bytes): ask for fewer at once`;
 				gather.fail(statusOf('MILLRACE_MESSAGE_SIZE'), Buffer.from(message));
 			} else if (this.#gatheredSize + size > outputSizeMax) {
-				const message =
-					'too many large replies are being gathered for this connection: ask for fewer at once';
+				const message = 'too many large replies are being gathered for this connection: ask for fewer at once';
 				gather.fail(statusOf('MILLRACE_BUSY'), Buffer.from(message));
 			}
 		}

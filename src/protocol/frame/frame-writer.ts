@@ -96,13 +96,7 @@ export function encodeNil(target: Uint8Array, at: number): number {
 	return at + 1;
 }
 
-export function encodeBytes(
-	target: Uint8Array,
-	at: number,
-	source: Uint8Array,
-	offset: number,
-	size: number,
-): number {
+export function encodeBytes(target: Uint8Array, at: number, source: Uint8Array, offset: number, size: number): number {
 	if (size <= 0xff) {
 		target[at] = tagBin8;
 		target[at + 1] = size;
@@ -121,13 +115,7 @@ export function encodeBytes(
 }
 
 /** @param source UTF-8 */
-export function encodeText(
-	target: Uint8Array,
-	at: number,
-	source: Uint8Array,
-	offset: number,
-	size: number,
-): number {
+export function encodeText(target: Uint8Array, at: number, source: Uint8Array, offset: number, size: number): number {
 	if (size < 32) {
 		target[at] = tagFixstr | size;
 		at += 1;
@@ -164,13 +152,7 @@ export function encodeReplyEnd(target: Uint8Array, offset: number, at: number, n
 
 // --- requests -------------------------------------------------------------------------------------
 
-function encodeRequestStart(
-	target: Uint8Array,
-	offset: number,
-	count: number,
-	id: number,
-	operation: number,
-): number {
+function encodeRequestStart(target: Uint8Array, offset: number, count: number, id: number, operation: number): number {
 	let at = encodeArrayHeader(target, offset + frameHeaderSize, count);
 	at = encodeNumber(target, at, id);
 	return encodeNumber(target, at, operation);

@@ -69,14 +69,7 @@ export class MultiReply {
 	}
 
 	/** Takes the reply of one part; the bytes are copied. */
-	onReply(
-		part: number,
-		status: number,
-		number: number,
-		bytes: Uint8Array,
-		offset: number,
-		size: number,
-	): void {
+	onReply(part: number, status: number, number: number, bytes: Uint8Array, offset: number, size: number): void {
 		assert(part < this.partCount && this.#remainingCount > 0, 'a part answers once');
 		this.#remainingCount--;
 		if (status !== statusOk && status !== statusNotFound) {
@@ -104,8 +97,7 @@ export class MultiReply {
 			return encodeErrorStatus(target, at, this.#errorStatus, message, 0, message.length);
 		}
 		if (this.#shape === multiOk) return encodeRaw(target, at, replyOk);
-		if (this.#offsets === undefined || this.#sizes === undefined)
-			return encodeInteger(target, at, this.#total);
+		if (this.#offsets === undefined || this.#sizes === undefined) return encodeInteger(target, at, this.#total);
 		at = encodeArrayHeader(target, at, this.partCount);
 		for (let part = 0; part < this.partCount; part++) {
 			const size = this.#sizes[part] as number;

@@ -175,9 +175,7 @@ export class ReplyWindow {
 		if (sequence === this.#head) {
 			const at = this.#connection.reserve(sizeMax);
 			const output = this.#connection.output;
-			this.#connection.advance(
-				this.#encode(output, at, shape, status, kind, number, bytes, offset, size) - at,
-			);
+			this.#connection.advance(this.#encode(output, at, shape, status, kind, number, bytes, offset, size) - at);
 			this.#head = (sequence + 1) >>> 0;
 			if (this.#parkedCount > 0) this.#unpark();
 		} else {

@@ -63,9 +63,7 @@ function runDecrementBy(context: CommandContext): boolean {
 
 function countKeys(opcode: number): Handler {
 	return (context) =>
-		context.argumentCount === 2
-			? context.submitKey(shapeFlag, opcode, 1)
-			: context.submitKeys(multiCountOk, opcode, 1);
+		context.argumentCount === 2 ? context.submitKey(shapeFlag, opcode, 1) : context.submitKeys(multiCountOk, opcode, 1);
 }
 
 function runMultiSet(context: CommandContext): boolean {
@@ -76,8 +74,7 @@ function runMultiSet(context: CommandContext): boolean {
 /** FLUSHALL and FLUSHDB; ASYNC and SYNC are accepted and make no difference. */
 function runFlush(context: CommandContext): boolean {
 	const word = context.argumentCount > 1 ? context.wordOf(1) : 'SYNC';
-	if (context.argumentCount > 2 || (word !== 'SYNC' && word !== 'ASYNC'))
-		return context.replyError(errorSyntax);
+	if (context.argumentCount > 2 || (word !== 'SYNC' && word !== 'ASYNC')) return context.replyError(errorSyntax);
 	return context.submitAll(multiOk, opClear);
 }
 
@@ -104,8 +101,7 @@ const table: ReadonlyMap<string, CommandRow> = new Map<string, CommandRow>(
 		},
 		DECR: {
 			arity: 2,
-			run: (context) =>
-				context.submit(shapeIntegerText, opIncrement, 0, 0, 1, textMinusOne, 0, textMinusOne.length),
+			run: (context) => context.submit(shapeIntegerText, opIncrement, 0, 0, 1, textMinusOne, 0, textMinusOne.length),
 		},
 		INCRBY: { arity: 3, run: runIncrementBy },
 		DECRBY: { arity: 3, run: runDecrementBy },

@@ -107,12 +107,7 @@ export function runSetExpiring(context: CommandContext, name: string, unitMs: nu
 }
 
 /** EXPIRE and its relatives: key time. A time that has passed makes the key disappear at once. */
-export function runExpire(
-	context: CommandContext,
-	name: string,
-	unitMs: number,
-	isAbsolute: boolean,
-): boolean {
+export function runExpire(context: CommandContext, name: string, unitMs: number, isAbsolute: boolean): boolean {
 	if (context.argumentCount > 3) return context.replyError(`ERR Unsupported option ${context.textOf(3, 64)}`);
 	const expiresAtMs = mustReadExpiry(context, name, 2, unitMs, isAbsolute, false);
 	if (expiresAtMs < 0) return true;

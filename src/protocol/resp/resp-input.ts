@@ -58,9 +58,7 @@ export class RespInput {
 		} else {
 			const isJoin = chunkSize >= joinChunkSizeMin && size <= joinSize && neededSize <= joinSize;
 			const capacity = Math.max(size, Math.min(neededSize + chunkSize, growthFactor * size));
-			const larger = isJoin
-				? (joinPool.pop() ?? Buffer.allocUnsafeSlow(joinSize))
-				: Buffer.allocUnsafeSlow(capacity);
+			const larger = isJoin ? (joinPool.pop() ?? Buffer.allocUnsafeSlow(joinSize)) : Buffer.allocUnsafeSlow(capacity);
 			copyBytes(this.bytes, this.start, larger, 0, leftSize);
 			this.#replace(larger, isJoin);
 		}

@@ -61,8 +61,7 @@ export function runEcho(context: CommandContext): boolean {
 export function runHello(context: CommandContext): boolean {
 	if (context.argumentCount > 1) {
 		const version = integerOf(context, 1);
-		if (Number.isNaN(version))
-			return context.replyError('ERR Protocol version is not an integer or out of range');
+		if (Number.isNaN(version)) return context.replyError('ERR Protocol version is not an integer or out of range');
 		if (version !== 2) return context.replyError(errorNoProtocol);
 	}
 	for (let index = 2; index < context.argumentCount; index += 2) {
@@ -141,8 +140,7 @@ export function runClient(context: CommandContext): boolean {
 		if (count !== 3) return replySubcommandArity(context, 'client');
 		return setClientName(context, 2) ? context.replyRaw(replyOk) : true;
 	}
-	if (word === 'SETINFO')
-		return count === 4 ? context.replyRaw(replyOk) : replySubcommandArity(context, 'client');
+	if (word === 'SETINFO') return count === 4 ? context.replyRaw(replyOk) : replySubcommandArity(context, 'client');
 	if (word !== 'GETNAME' && word !== 'ID') return replyUnknownSubcommand(context, 'CLIENT');
 	if (count !== 2) return replySubcommandArity(context, 'client');
 	if (word === 'ID') return context.replyInteger(context.connection.id);
@@ -152,8 +150,7 @@ export function runClient(context: CommandContext): boolean {
 /** SHUTDOWN [NOSAVE | SAVE]: all acknowledged data is safe either way. No reply: the connection ends. */
 export function runShutdown(context: CommandContext): boolean {
 	const word = context.argumentCount > 1 ? context.wordOf(1) : 'SAVE';
-	if (context.argumentCount > 2 || (word !== 'SAVE' && word !== 'NOSAVE'))
-		return context.replyError(errorSyntax);
+	if (context.argumentCount > 2 || (word !== 'SAVE' && word !== 'NOSAVE')) return context.replyError(errorSyntax);
 	context.isStopped = true;
 	context.host.requestShutdown();
 	return true;

@@ -65,13 +65,7 @@ export function encodeRaw(target: Uint8Array, at: number, raw: Uint8Array): numb
 }
 
 /** `$<size>\r\n<bytes>\r\n` */
-export function encodeBulk(
-	target: Uint8Array,
-	at: number,
-	bytes: Uint8Array,
-	offset: number,
-	size: number,
-): number {
+export function encodeBulk(target: Uint8Array, at: number, bytes: Uint8Array, offset: number, size: number): number {
 	target[at] = byteDollar;
 	at = encodeLineEnd(target, encodeDecimal(target, at + 1, size));
 	copyBytes(bytes, offset, target, at, size);

@@ -27,7 +27,7 @@ import {
 	readCommandValueSize,
 } from '../../command/command-format.js';
 import type { CommandResult } from './command-result.js';
-import { addDecimals } from './decimal.js';
+import { addDecimals, zeroDecimal } from './decimal.js';
 import { isExpired, kindPut, kindTombstone, makeEntryView } from './entry.js';
 import type { LsmTree } from './lsm-tree.js';
 
@@ -116,19 +116,7 @@ export function applyWrite(
 			} else if (!isLive || (expiresAtMs === 0 && found.expiresAtMs === 0)) result.status = statusNotFound;
 			else {
 				const { value, valueOffset, valueSize } = found;
-				store(
-					tree,
-					bytes,
-					keyOffset,
-					keySize,
-					sequence,
-					kindPut,
-					expiresAtMs,
-					value,
-					valueOffset,
-					valueSize,
-					result,
-				);
+				store(tree, bytes, keyOffset, keySize, sequence, kindPut, expiresAtMs, value, valueOffset, valueSize, result);
 			}
 			break;
 		}
@@ -168,19 +156,7 @@ function applyPut(
 		if (isLive && (flags & flagKeepExpiry) !== 0) expiresAtMs = found.expiresAtMs;
 	}
 	const valueSize = readCommandValueSize(bytes, offset);
-	store(
-		tree,
-		bytes,
-		keyOffset,
-		keySize,
-		sequence,
-		kindPut,
-		expiresAtMs,
-		bytes,
-		keyOffset + keySize,
-		valueSize,
-		result,
-	);
+	store(tree, bytes, keyOffset, keySize, sequence, kindPut, expiresAtMs, bytes, keyOffset + keySize, valueSize, result);
 }
 
 function applyIncrement(
@@ -195,16 +171,15 @@ function applyIncrement(
 ): void {
 	const isLive = findLive(tree, nowMs, bytes, keyOffset, keySize, result);
 	const sum = addDecimals(
-		isLive ? found.value : noBytes,
+		isLive ? found.value : zeroDecimal,
 		isLive ? found.valueOffset : 0,
-		isLive ? found.valueSize : 0,
+		isLive ? found.valueSize : zeroDecimal.length,
 		bytes,
 		keyOffset + keySize,
 		readCommandValueSize(bytes, offset),
 	);
 	if (sum === 'not a number') result.setError('MILLRACE_NOT_INTEGER', 'the value is not a 64-bit integer');
-	else if (sum === 'overflow')
-		result.setError('MILLRACE_OVERFLOW', 'the result would leave the 64-bit range');
+	else if (sum === 'overflow') result.setError('MILLRACE_OVERFLOW', 'the result would leave the 64-bit range');
 	else {
 		const expiresAtMs = isLive ? found.expiresAtMs : 0;
 		store(tree, bytes, keyOffset, keySize, sequence, kindPut, expiresAtMs, sum, 0, sum.length, result);

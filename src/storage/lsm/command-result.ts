@@ -1,4 +1,7 @@
-/** What a command came to: filled in anew for each command, so that none makes an object. Payload bytes are lent until the next. */
+/**
+ * What a command came to: filled in anew for each command, so that none makes an object. Payload bytes are lent until the
+ * next one.
+ */
 
 import { type ErrorCode, statusOf, statusOk } from '../../base/errors.js';
 import { replyMessage, replyNone, replyValue } from '../../command/command-format.js';

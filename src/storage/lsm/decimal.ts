@@ -8,6 +8,9 @@ const int64Max = 2n ** 63n - 1n;
 const minus = 0x2d;
 const zero = 0x30;
 
+/** What an absent counter counts as. An empty value is no number, as in Redis. */
+export const zeroDecimal = Buffer.from('0', 'latin1');
+
 /** Value of up to 15 digits with an optional minus, or NaN. No leading zeros, no plus, as Redis demands. */
 function parseShort(bytes: Uint8Array, offset: number, size: number): number {
 	const isNegative = size > 0 && bytes[offset] === minus;
@@ -34,7 +37,7 @@ function parseLong(bytes: Uint8Array, offset: number, size: number): bigint | un
 }
 
 /**
- * Sum of two decimals as text; an absent first one (size 0) counts as 0.
+ * Sum of two decimals as text.
  * @returns the text, or what is wrong
  */
 export function addDecimals(
@@ -45,11 +48,11 @@ export function addDecimals(
 	bOffset: number,
 	bSize: number,
 ): Buffer | 'not a number' | 'overflow' {
-	const aShort = aSize === 0 ? 0 : parseShort(a, aOffset, aSize);
+	const aShort = parseShort(a, aOffset, aSize);
 	const bShort = parseShort(b, bOffset, bSize);
 	const sum = aShort + bShort;
 	if (!Number.isNaN(sum)) return Buffer.from(String(sum), 'latin1');
-	const aLong = aSize === 0 ? 0n : parseLong(a, aOffset, aSize);
+	const aLong = parseLong(a, aOffset, aSize);
 	const bLong = parseLong(b, bOffset, bSize);
 	if (aLong === undefined || bLong === undefined) return 'not a number';
 	const longSum = aLong + bLong;

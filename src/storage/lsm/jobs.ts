@@ -94,14 +94,8 @@ export function flushMemtable(
 	);
 }
 
-function mergeTables(
-	fileSystem: FileSystem,
-	directory: string,
-	job: Extract<Job, { kind: 'merge' }>,
-): JobResult {
-	const inputs = job.inputIds.map((id) =>
-		TableReader.open(fileSystem, `${directory}/${tableFileName(id)}`, id),
-	);
+function mergeTables(fileSystem: FileSystem, directory: string, job: Extract<Job, { kind: 'merge' }>): JobResult {
+	const inputs = job.inputIds.map((id) => TableReader.open(fileSystem, `${directory}/${tableFileName(id)}`, id));
 	try {
 		const source = new MergeIterator(inputs.map((table) => table.iterator()));
 		source.seekFirst();

@@ -105,7 +105,8 @@ export class LsmTree {
 	installFlush(memtable: Pinned<Memtable>, table: TableReader | undefined): boolean {
 		if (this.#immutables.at(-1) !== memtable) return false;
 		this.#immutables.pop();
-		if (table !== undefined) this.#tables.unshift(this.#pinnedTable(table));
+		// A new array: views, which must not change, share the old one.
+		if (table !== undefined) this.#tables = [this.#pinnedTable(table), ...this.#tables];
 		this.#renewView();
 		memtable.unpin();
 		return true;
@@ -126,11 +127,7 @@ export class LsmTree {
 			'merged tables are neighbours',
 		);
 		const replacement = output === undefined ? [] : [this.#pinnedTable(output)];
-		this.#tables = [
-			...this.#tables.slice(0, first),
-			...replacement,
-			...this.#tables.slice(first + inputIds.length),
-		];
+		this.#tables = [...this.#tables.slice(0, first), ...replacement, ...this.#tables.slice(first + inputIds.length)];
 		this.#renewView();
 		for (const table of inputs) table.unpin();
 		return true;

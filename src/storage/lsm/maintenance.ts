@@ -166,8 +166,7 @@ export class Maintenance {
 			nextFileId: manifest.state.nextFileId,
 		});
 		const position = this.#host.commitPosition();
-		while (!maybePutEdit(this.#host.queue, record, manifest.number, offset, position))
-			this.#host.waitForLog();
+		while (!maybePutEdit(this.#host.queue, record, manifest.number, offset, position)) this.#host.waitForLog();
 		this.#editsPut++;
 		if (released.length > 0) this.#leaving.push({ editCount: this.#editsPut, ids: released });
 	}
@@ -188,8 +187,7 @@ export class Maintenance {
 	maybePrepareSegment(): void {
 		const { segments } = this.#recovered;
 		const isEnough = segments.spareCount >= this.#options.segmentSpareCount;
-		if (isEnough || this.#isPreparingSegment || this.#refusal !== undefined || this.#diskFullUntilMs > 0)
-			return;
+		if (isEnough || this.#isPreparingSegment || this.#refusal !== undefined || this.#diskFullUntilMs > 0) return;
 		this.#isPreparingSegment = true;
 		this.#host.submitJob({
 			kind: 'prepareSegment',
@@ -212,8 +210,7 @@ export class Maintenance {
 
 	#maybeFlush(): void {
 		const isHeld = this.#flushing !== undefined || this.#diskFullUntilMs > 0;
-		if (isHeld || this.#tree.immutableCount === 0 || this.#tree.tableCount >= this.#options.tableCountMax)
-			return;
+		if (isHeld || this.#tree.immutableCount === 0 || this.#tree.tableCount >= this.#options.tableCountMax) return;
 		this.#flushing = this.#tree.pinOldestImmutable();
 		assert(this.#flushing !== undefined, 'there is an immutable memtable');
 		const { blockSize } = this.#options;
@@ -265,12 +262,7 @@ export class Maintenance {
 		});
 	}
 
-	#onMerged(
-		inputIds: readonly number[],
-		tableId: number,
-		result: JobResult,
-		error: JobFailure | undefined,
-	): void {
+	#onMerged(inputIds: readonly number[], tableId: number, result: JobResult, error: JobFailure | undefined): void {
 		this.#mergingIds = [];
 		const isStale = !this.#tree.hasTables(inputIds);
 		if (error !== undefined) {
@@ -302,11 +294,6 @@ export class Maintenance {
 	}
 
 	#openTable(id: number): TableReader {
-		return TableReader.open(
-			this.#fileSystem,
-			`${this.#directory}/${tableFileName(id)}`,
-			id,
-			this.#recovered.cache,
-		);
+		return TableReader.open(this.#fileSystem, `${this.#directory}/${tableFileName(id)}`, id, this.#recovered.cache);
 	}
 }

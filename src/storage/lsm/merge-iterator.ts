@@ -83,14 +83,7 @@ export class MergeIterator implements EntryIterator {
 		const right = this.#sources[b];
 		if (!left.valid) return false;
 		if (!right.valid) return true;
-		const order = compareBytes(
-			left.key,
-			left.keyOffset,
-			left.keySize,
-			right.key,
-			right.keyOffset,
-			right.keySize,
-		);
+		const order = compareBytes(left.key, left.keyOffset, left.keySize, right.key, right.keyOffset, right.keySize);
 		if (order !== 0) return order < 0;
 		if (left.sequence !== right.sequence) return left.sequence > right.sequence;
 		return a < b;

@@ -37,10 +37,7 @@ export function partitionOptions(given: Partial<PartitionOptions> = {}): Partiti
 		damagedLog: 'refuse' as const,
 		...given,
 	};
-	assert(
-		options.memtableSize >= 16 * 1024 && options.memtableSize % 8 === 0,
-		`memtableSize ${options.memtableSize}`,
-	);
+	assert(options.memtableSize >= 16 * 1024 && options.memtableSize % 8 === 0, `memtableSize ${options.memtableSize}`);
 	assert(options.memtableCountMax >= 2, 'one memtable is written while another is flushed');
 	assert(options.segmentSize >= 4096 && options.segmentSize < 2 ** 31, `segmentSize ${options.segmentSize}`);
 	return options;

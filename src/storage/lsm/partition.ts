@@ -52,12 +52,7 @@ export class Partition {
 	readonly maintenance: Maintenance;
 
 	/** Recovers what is on disk. @throws MILLRACE_CORRUPT, MILLRACE_FORMAT_NEWER, or the system's error */
-	constructor(
-		fileSystem: FileSystem,
-		directory: string,
-		host: PartitionHost,
-		options: Partial<PartitionOptions> = {},
-	) {
+	constructor(fileSystem: FileSystem, directory: string, host: PartitionHost, options: Partial<PartitionOptions> = {}) {
 		this.#options = partitionOptions(options);
 		this.#host = host;
 		this.#recovered = recoverPartition(fileSystem, directory, this.#options);
@@ -109,11 +104,7 @@ export class Partition {
 			const status = this.#prepareMemory(keySize, storedValueSize(this.#tree, bytes, offset));
 			if (status !== statusOk) return status;
 		}
-		const size = commandSize(
-			bytes[offset + commandFlagsOffset],
-			keySize,
-			readCommandValueSize(bytes, offset),
-		);
+		const size = commandSize(bytes[offset + commandFlagsOffset], keySize, readCommandValueSize(bytes, offset));
 		if (this.#group.isOpen && !this.#group.fits(size)) this.finishGroup();
 		const sizeInLog = this.#group.isOpen ? this.#group.size + size + 8 : groupSize(size);
 		if (!this.#recovered.segments.hasRoom(sizeInLog)) {
@@ -131,11 +122,7 @@ export class Partition {
 		const isClear = bytes[offset] === opClear;
 		if (!result.hasWritten && !isClear) return;
 		const keySize = readCommandKeySize(bytes, offset);
-		const size = commandSize(
-			bytes[offset + commandFlagsOffset],
-			keySize,
-			readCommandValueSize(bytes, offset),
-		);
+		const size = commandSize(bytes[offset + commandFlagsOffset], keySize, readCommandValueSize(bytes, offset));
 		this.#group.append(bytes, offset, size, sequence);
 		this.#lastSequence = sequence;
 		if (isClear) {
@@ -161,9 +148,7 @@ export class Partition {
 	/** Lets replies leave that wait for groups already handed over. */
 	putMarker(): void {
 		if (this.#group.isOpen) this.finishGroup();
-		else
-			while (!maybePutSignal(this.#host.queue, logMarker, this.#host.commitPosition()))
-				this.#host.waitForLog();
+		else while (!maybePutSignal(this.#host.queue, logMarker, this.#host.commitPosition())) this.#host.waitForLog();
 	}
 
 	/** Tells the log to seal, sync and end. Nothing may be written afterwards. */

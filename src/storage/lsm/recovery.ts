@@ -91,8 +91,7 @@ class Recovery {
 				break;
 			}
 			if (end.isBlank) this.#blankIds.push(ids[index]);
-			if (this.#lastSequence >= expected)
-				this.#used.push({ id: ids[index], lastSequence: this.#lastSequence });
+			if (this.#lastSequence >= expected) this.#used.push({ id: ids[index], lastSequence: this.#lastSequence });
 		}
 		this.#syncUsed();
 		const segments = this.#readySegments();

@@ -54,10 +54,7 @@ test('get, set and del say what they did by output and exit code', async () => {
 		assert.deepEqual([got.code, got.stdout.toString(), got.stderr], [0, 'välue', '']);
 		assert.equal((await run(['set', 'a', 'x', '--if-absent', ...url])).code, 3);
 		assert.equal((await run(['set', 'b', 'x', '--if-present', ...url])).code, 3);
-		assert.equal(
-			(await run(['set', 'b', '-', '--ttl-ms', '50000', ...url], [Buffer.from([0, 255])])).code,
-			0,
-		);
+		assert.equal((await run(['set', 'b', '-', '--ttl-ms', '50000', ...url], [Buffer.from([0, 255])])).code, 0);
 		assert.deepEqual((await run(['get', 'b', ...url])).stdout, Buffer.from([0, 255]));
 		const deleted = await run(['del', 'a', 'b', 'c', ...url]);
 		assert.deepEqual([deleted.code, deleted.stderr], [0, 'deleted 2 of 3\n']);
@@ -164,7 +161,6 @@ test('lines are cut the same however the stream is, and bad fields are named', a
 		'{"key":"a","value":"x","expiresAtMs":-1}',
 		'{"key":"a","value":"x","ttl":5}',
 	];
-	for (const line of bad)
-		assert.throws(() => parseLine(Buffer.from(line)), { code: 'MILLRACE_ARGUMENT' }, line);
+	for (const line of bad) assert.throws(() => parseLine(Buffer.from(line)), { code: 'MILLRACE_ARGUMENT' }, line);
 	assert.throws(() => parseLine(Buffer.from([0xff])), { code: 'MILLRACE_ARGUMENT' });
 });

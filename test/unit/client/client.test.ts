@@ -6,12 +6,7 @@ import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { test } from 'node:test';
 import { type ErrorCode, hasCode } from '../../../src/base/errors.js';
-import {
-	clientWaitingCountMax,
-	inFlightPerConnectionMax,
-	keySizeMax,
-	valueSizeMax,
-} from '../../../src/base/limits.js';
+import { clientWaitingCountMax, inFlightPerConnectionMax, keySizeMax, valueSizeMax } from '../../../src/base/limits.js';
 import { Prng } from '../../../src/base/prng.js';
 import { type Client, type ConnectOptions, connect } from '../../../src/client/client.js';
 import { Listener } from '../../../src/net/listener.js';
@@ -43,8 +38,7 @@ async function withClient(run: (pair: Pair) => Promise<void>, options: ConnectOp
 }
 
 const coded = (code: ErrorCode) => (error: unknown) => hasCode(error, code);
-const text = (bytes: Uint8Array | undefined) =>
-	bytes === undefined ? undefined : Buffer.from(bytes).toString();
+const text = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Buffer.from(bytes).toString());
 
 test('every method does what it says', async () => {
 	await withClient(async ({ client, port }) => {
@@ -223,9 +217,7 @@ test('a lost connection rejects what is under way and what comes after', async (
 	const outcomes = Promise.allSettled(calls);
 	while (port.queuedCount < 2) await new Promise((resolve) => setImmediate(resolve));
 	drop();
-	const reasons = (await outcomes).map((outcome) =>
-		outcome.status === 'rejected' ? outcome.reason : undefined,
-	);
+	const reasons = (await outcomes).map((outcome) => (outcome.status === 'rejected' ? outcome.reason : undefined));
 	assert.ok(reasons.every(coded('MILLRACE_CONNECTION')));
 	assert.match(String(reasons[0]), /unknown/);
 	assert.match(String(reasons[2]), /not sent/);

@@ -21,8 +21,6 @@ for (const bench of benches) {
 }
 
 void test('every ring and routing benchmark is run here', () => {
-	const found = readdirSync(directory).filter((name) =>
-		/^(ring|router|wake|xxh32).*(?<!-worker)\.js$/.test(name),
-	);
+	const found = readdirSync(directory).filter((name) => /^(ring|router|wake|xxh32).*(?<!-worker)\.js$/.test(name));
 	assert.deepEqual(found.sort(), benches);
 });

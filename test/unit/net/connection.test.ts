@@ -100,9 +100,7 @@ test('destroyed above the hard limit, in a flush and in the middle of a burst; l
 	write(connection, 'x'.repeat(1001));
 	connection.flush();
 	assert.ok(socket.isDestroyed);
-	assert.deepEqual(log, [
-		'connection 3: the client does not read: 1001 bytes of replies are waiting; closed',
-	]);
+	assert.deepEqual(log, ['connection 3: the client does not read: 1001 bytes of replies are waiting; closed']);
 	write(connection, 'more');
 	connection.flush();
 	await new Promise((resolve) => setImmediate(resolve));

@@ -82,8 +82,7 @@ test('a taken port is MILLRACE_LISTEN with a sentence; so is an address of anoth
 	});
 	await assert.rejects(
 		listen({ host: '192.0.2.1' }),
-		(error: Error) =>
-			hasCode(error, 'MILLRACE_LISTEN') && /not an address of this machine/.test(error.message),
+		(error: Error) => hasCode(error, 'MILLRACE_LISTEN') && /not an address of this machine/.test(error.message),
 	);
 	await listener.close(1000);
 });

@@ -97,9 +97,7 @@ class Model {
 
 	rewind(): void {
 		const visited: Uint8Array[] = [];
-		this.producer.forEachUnpublished((bytes, offset, size) =>
-			visited.push(bytes.slice(offset, offset + size)),
-		);
+		this.producer.forEachUnpublished((bytes, offset, size) => visited.push(bytes.slice(offset, offset + size)));
 		assert.deepEqual(visited, this.unpublished);
 		if (this.prng.chance(0.5)) return;
 		this.producer.rewind();

@@ -14,10 +14,7 @@ function partitionOf(router: Router, key: string): number {
 }
 
 /** Keys of one kind, end to end in one array. */
-function packKeys(
-	count: number,
-	makeKey: (index: number) => string,
-): { bytes: Uint8Array; ends: Uint32Array } {
+function packKeys(count: number, makeKey: (index: number) => string): { bytes: Uint8Array; ends: Uint32Array } {
 	const ends = new Uint32Array(count);
 	const keys: string[] = [];
 	let end = 0;

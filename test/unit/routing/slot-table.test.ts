@@ -13,14 +13,8 @@ void test('every partition owns its share of slots', () => {
 		const owned = new Uint32Array(partitionCount);
 		for (const partition of buildSlotTable(partitionCount)) owned[partition] += 1;
 		const mean = slotCount / partitionCount;
-		assert.ok(
-			Math.max(...owned) / mean <= 1.1,
-			`${partitionCount} partitions: ${Math.max(...owned)} of ${mean}`,
-		);
-		assert.ok(
-			Math.min(...owned) / mean >= 0.85,
-			`${partitionCount} partitions: ${Math.min(...owned)} of ${mean}`,
-		);
+		assert.ok(Math.max(...owned) / mean <= 1.1, `${partitionCount} partitions: ${Math.max(...owned)} of ${mean}`);
+		assert.ok(Math.min(...owned) / mean >= 0.85, `${partitionCount} partitions: ${Math.min(...owned)} of ${mean}`);
 	}
 });
 
@@ -55,8 +49,8 @@ void test('the tables on disk never change', () => {
 	assert.deepEqual(
 		[...four.subarray(0, 64)],
 		[
-			3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-			2, 2, 2, 2, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0,
+			3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+			2, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0,
 		],
 	);
 });

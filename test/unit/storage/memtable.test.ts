@@ -31,9 +31,7 @@ class Model {
 
 	sorted(): { key: Buffer; version: Version }[] {
 		const names = [...this.keys.keys()].map((name) => Buffer.from(name, 'latin1')).sort(Buffer.compare);
-		return names.flatMap((key) =>
-			(this.keys.get(key.toString('latin1')) ?? []).map((version) => ({ key, version })),
-		);
+		return names.flatMap((key) => (this.keys.get(key.toString('latin1')) ?? []).map((version) => ({ key, version })));
 	}
 }
 
@@ -110,14 +108,7 @@ test('a memtable agrees with a map: get, order, versions, seek', () => {
 			const at = sorted.find((entry) => Buffer.compare(entry.key, key) >= 0);
 			assert.equal(iterator.valid, at !== undefined);
 			if (at !== undefined) {
-				const compared = compareBytes(
-					iterator.key,
-					iterator.keyOffset,
-					iterator.keySize,
-					at.key,
-					0,
-					at.key.length,
-				);
+				const compared = compareBytes(iterator.key, iterator.keyOffset, iterator.keySize, at.key, 0, at.key.length);
 				assert.equal(compared, 0);
 				assert.equal(iterator.sequence, at.version.sequence);
 			}

@@ -90,11 +90,7 @@ void test('no reader, now or in a snapshot, sees a difference after any merge', 
 					entry === undefined || entry.kind === kindTombstone || isExpired(entry.expiresAtMs, expiredBeforeMs)
 						? undefined
 						: entry.value.toString();
-				assert.equal(
-					seen(getFromModel(left, key, at)),
-					seen(getFromModel(entries, key, at)),
-					`${key} at ${at}`,
-				);
+				assert.equal(seen(getFromModel(left, key, at)), seen(getFromModel(entries, key, at)), `${key} at ${at}`);
 			}
 		}
 		assert.ok(left.length <= 8 * (keepSequences.length + 1), 'nothing is kept without need');

@@ -114,12 +114,7 @@ export interface Entry {
 	readonly value: Buffer;
 }
 
-export function put(
-	key: Buffer | string,
-	sequence: number,
-	value: Buffer | string = '',
-	expiresAtMs = 0,
-): Entry {
+export function put(key: Buffer | string, sequence: number, value: Buffer | string = '', expiresAtMs = 0): Entry {
 	return { key: Buffer.from(key), sequence, kind: kindPut, expiresAtMs, value: Buffer.from(value) };
 }
 

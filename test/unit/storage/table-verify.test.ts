@@ -27,12 +27,7 @@ entries.push(tombstone('k99ab', 7));
  * A table with one payload edited and its checksum made right again: what a writer with a bug would leave.
  * @param number of the block among those of its kind
  */
-function openEdited(
-	kind: number,
-	number: number,
-	edit: (payload: Uint8Array) => void,
-	bitsPerKey = 10,
-): TableReader {
+function openEdited(kind: number, number: number, edit: (payload: Uint8Array) => void, bitsPerKey = 10): TableReader {
 	const files = new MemoryFileSystem();
 	buildTable(files, path, 5, entries, { blockSize: 2048, bitsPerKey });
 	const bytes = files.files.get(path) ?? assert.fail();
@@ -114,9 +109,7 @@ void test('verify finds restarts that point to no restart', () => {
 	refuses(reader, /restart/);
 	const zero = openEdited(format.blockKindData, 0, (payload) => writeU32(payload, payload.length - 4, 0));
 	refuses(zero, /restarts in/);
-	const many = openEdited(format.blockKindData, 0, (payload) =>
-		writeU32(payload, payload.length - 4, 0x4000_0001),
-	);
+	const many = openEdited(format.blockKindData, 0, (payload) => writeU32(payload, payload.length - 4, 0x4000_0001));
 	refuses(many, /restarts in/);
 });
 

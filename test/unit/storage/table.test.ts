@@ -28,10 +28,7 @@ import {
 
 const path = 'db/000007.table';
 
-function openTable(
-	entries: readonly Entry[],
-	options: { blockSize?: number; bitsPerKey?: number } = {},
-): TableReader {
+function openTable(entries: readonly Entry[], options: { blockSize?: number; bitsPerKey?: number } = {}): TableReader {
 	const files = new MemoryFileSystem();
 	const meta = buildTable(files, path, 7, entries, options);
 	const reader = TableReader.open(files, path, 7, new BlockCache(1 << 20));
@@ -117,8 +114,7 @@ void test('the numbers of a table are those of its entries', () => {
 
 void test('versions of one key over many blocks are found in one block each', () => {
 	const entries: Entry[] = [put('j', 1, 'before')];
-	for (let sequence = 20_000; sequence > 10_000; sequence -= 2)
-		entries.push(put('k', sequence, 'v'.repeat(30)));
+	for (let sequence = 20_000; sequence > 10_000; sequence -= 2) entries.push(put('k', sequence, 'v'.repeat(30)));
 	entries.push(put('l', 1, 'after'));
 	const files = new MemoryFileSystem();
 	buildTable(files, path, 7, entries, { blockSize: 512 });
@@ -235,10 +231,7 @@ void test('iterators read ahead in big reads and leave the cache alone', () => {
 	const iterator = reader.iterator();
 	iterator.seekFirst();
 	assert.equal(collect(iterator).length, entries.length);
-	assert.ok(
-		files.reads.length <= size / (256 * 1024 - 17_000) + 1,
-		`${files.reads.length} reads for ${size}`,
-	);
+	assert.ok(files.reads.length <= size / (256 * 1024 - 17_000) + 1, `${files.reads.length} reads for ${size}`);
 	assert.equal(cache.stats.blockCount, 0);
 	files.reads.length = 0;
 	iterator.seek(entries[9_000].key, 0, 16);
@@ -302,10 +295,7 @@ void test('the bytes of a table do not change unnoticed', () => {
 	buildTable(files, path, 2 ** 32 + 7, entries, { blockSize: 1024 });
 	const bytes = files.files.get(path) ?? assert.fail();
 	const hash = createHash('sha256').update(bytes).digest('hex');
-	assert.equal(
-		`${bytes.length} ${hash}`,
-		'4534 4b157690b360ca7851ffe0132d43512528e3e54acc88752a11b8f8613873ec21',
-	);
+	assert.equal(`${bytes.length} ${hash}`, '4534 4b157690b360ca7851ffe0132d43512528e3e54acc88752a11b8f8613873ec21');
 });
 
 void test('a compressed table written by the first version is still read', () => {

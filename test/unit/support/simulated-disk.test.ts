@@ -67,10 +67,7 @@ void test('unsynced writes survive in any combination, a later one never under a
 	put(file, 'aa', 0);
 	put(file, 'bb', 1);
 	put(file, 'c', 3);
-	assert.deepEqual(
-		outcomes(disk, '/db/a'),
-		new Set(['....', 'aa..', '.bb.', 'abb.', '...c', 'aa.c', '.bbc', 'abbc']),
-	);
+	assert.deepEqual(outcomes(disk, '/db/a'), new Set(['....', 'aa..', '.bb.', 'abb.', '...c', 'aa.c', '.bbc', 'abbc']));
 	file.sync();
 	assert.deepEqual(outcomes(disk, '/db/a'), new Set(['abbc']));
 });
@@ -103,9 +100,7 @@ void test('a torn append leaves a short file or zeros', () => {
 	put(file, 'x'.repeat(1536));
 	const found = outcomes(disk, '/db/a');
 	assert.ok(found.has('') && found.has('x'.repeat(1536)));
-	assert.ok(
-		[...found].some((content) => content !== undefined && content.length > 0 && !/^x{1536}$/.test(content)),
-	);
+	assert.ok([...found].some((content) => content !== undefined && content.length > 0 && !/^x{1536}$/.test(content)));
 	for (const content of found) assert.match(content ?? '-', /^[x\0]*$/);
 });
 
@@ -160,9 +155,7 @@ void test('crashes are decided by the journal up to the position given, not by w
 	const before = disk.position;
 	file.sync();
 	const prng = new Prng(seed);
-	const early = new Set(
-		[...disk.enumerateCrashes(before, { prng })].map((crashed) => contentOf(crashed, '/db/a')),
-	);
+	const early = new Set([...disk.enumerateCrashes(before, { prng })].map((crashed) => contentOf(crashed, '/db/a')));
 	assert.deepEqual(early, new Set(['..', 'a.']));
 	assert.equal(contentOf(disk.crashAt(disk.position, prng), '/db/a'), 'a.');
 	assert.equal(contentOf(disk.crashAt(0, prng), '/db/a'), '..');
@@ -245,11 +238,7 @@ void test('the port: modes, lists, ends of files, locks', () => {
 	put(file, 'y', 1);
 	file.truncate(1);
 	put(file, 'x', 3);
-	assert.deepEqual(
-		disk.readFile('/db/a'),
-		new Uint8Array([104, 0, 0, 120]),
-		'gaps are zeros, not what was there',
-	);
+	assert.deepEqual(disk.readFile('/db/a'), new Uint8Array([104, 0, 0, 120]), 'gaps are zeros, not what was there');
 	file.close();
 	assert.throws(() => file.size(), /was closed/);
 	const lock = disk.lock('/db/LOCK', 'me');
@@ -287,8 +276,7 @@ void test('after any calls, once all is synced, every crash leaves exactly what 
 		disk.syncDirectory('/db');
 		for (const crashed of disk.enumerateCrashes(disk.position, { limit: 8, prng })) {
 			assert.deepEqual(crashed.snapshot(), disk.snapshot());
-			for (const path of Object.keys(disk.snapshot()))
-				assert.deepEqual(crashed.readFile(path), disk.readFile(path));
+			for (const path of Object.keys(disk.snapshot())) assert.deepEqual(crashed.readFile(path), disk.readFile(path));
 		}
 	}
 });

@@ -120,12 +120,7 @@ export function encodeEdit(edit: ManifestEdit, index: number): Buffer {
  * Decodes the fields of a record whose checksum was verified.
  * @throws MILLRACE_FORMAT_NEWER when a newer version wrote it; MILLRACE_CORRUPT when fields do not add up
  */
-export function decodeEdit(
-	bytes: Uint8Array,
-	payloadOffset: number,
-	payloadSize: number,
-	path: string,
-): ManifestEdit {
+export function decodeEdit(bytes: Uint8Array, payloadOffset: number, payloadSize: number, path: string): ManifestEdit {
 	const addSegments: number[] = [];
 	const removeSegments: number[] = [];
 	const addTables: TableEntry[] = [];
@@ -136,8 +131,7 @@ export function decodeEdit(
 	while (at < end) {
 		const tag = bytes[at];
 		const size = tag === tagAddTable ? addTableFieldSize : fieldSize;
-		if (at + size > end)
-			throw new MillraceError('MILLRACE_CORRUPT', `${path}: a field of tag ${tag} is cut off`);
+		if (at + size > end) throw new MillraceError('MILLRACE_CORRUPT', `${path}: a field of tag ${tag} is cut off`);
 		const value = readU53(bytes, at + 1);
 		if (tag === tagAddTable) {
 			addTables.push({ level: bytes[at + 1], id: readU53(bytes, at + 2), size: readU53(bytes, at + 10) });
@@ -148,10 +142,7 @@ export function decodeEdit(
 		else if (tag === tagNextFileId) numbers.nextFileId = value;
 		else if (tag !== tagFormatVersion || value > manifestFormatVersion) {
 			const what = tag === tagFormatVersion ? `manifest format ${value}` : `manifest field ${tag}`;
-			throw new MillraceError(
-				'MILLRACE_FORMAT_NEWER',
-				`${path} has ${what}; we read up to ${manifestFormatVersion}`,
-			);
+			throw new MillraceError('MILLRACE_FORMAT_NEWER', `${path} has ${what}; we read up to ${manifestFormatVersion}`);
 		}
 		at += size;
 	}
@@ -160,8 +151,7 @@ export function decodeEdit(
 
 /** Bytes of the record at `offset` if its frame could be whole, else 0. */
 export function maybeRecordSize(bytes: Uint8Array, offset: number, size: number): number {
-	if (offset + recordHeaderSize > size || readU32(bytes, offset + recordMagicOffset) !== recordMagic)
-		return 0;
+	if (offset + recordHeaderSize > size || readU32(bytes, offset + recordMagicOffset) !== recordMagic) return 0;
 	const total = recordSize(readU32(bytes, offset + recordPayloadSizeOffset));
 	return offset + total <= size ? total : 0;
 }

@@ -8,13 +8,7 @@ import { readU32, readU53 } from '../../../base/bytes.js';
 import { MillraceError } from '../../../base/errors.js';
 import { checksum64Matches } from '../../../codec/checksum.js';
 import type { FileSystem } from '../../../env/ports.js';
-import {
-	decodeEdit,
-	encodeEdit,
-	type ManifestEdit,
-	ManifestState,
-	maybeRecordSize,
-} from './manifest-edit.js';
+import { decodeEdit, encodeEdit, type ManifestEdit, ManifestState, maybeRecordSize } from './manifest-edit.js';
 import {
 	currentFileName,
 	manifestFileName,
@@ -50,20 +44,14 @@ export class ManifestStore {
 		if (!fileSystem.exists(current)) {
 			const stray = fileSystem.list(directory).find((name) => name.endsWith('.sst'));
 			if (stray !== undefined) {
-				throw new MillraceError(
-					'MILLRACE_CORRUPT',
-					`${current} is missing, though ${directory} has tables (${stray})`,
-				);
+				throw new MillraceError('MILLRACE_CORRUPT', `${current} is missing, though ${directory} has tables (${stray})`);
 			}
 			return new ManifestStore(fileSystem, directory, 0, new ManifestState());
 		}
 		const name = readWhole(fileSystem, current).toString('latin1').trimEnd();
 		const number = manifestNumberOf(name);
 		if (number < 0)
-			throw new MillraceError(
-				'MILLRACE_CORRUPT',
-				`${current} does not name a manifest: ${JSON.stringify(name)}`,
-			);
+			throw new MillraceError('MILLRACE_CORRUPT', `${current} does not name a manifest: ${JSON.stringify(name)}`);
 		const path = `${directory}/${name}`;
 		if (!fileSystem.exists(path))
 			throw new MillraceError('MILLRACE_CORRUPT', `${path} is missing, though CURRENT names it`);
@@ -112,9 +100,7 @@ function readManifest(bytes: Buffer, path: string): ManifestState {
 	let offset = 0;
 	let index = 0;
 	while (isRecord(bytes, offset) && readU53(bytes, offset + recordIndexOffset) === index) {
-		state.apply(
-			decodeEdit(bytes, offset + recordHeaderSize, readU32(bytes, offset + recordPayloadSizeOffset), path),
-		);
+		state.apply(decodeEdit(bytes, offset + recordHeaderSize, readU32(bytes, offset + recordPayloadSizeOffset), path));
 		offset += maybeRecordSize(bytes, offset, bytes.length);
 		index++;
 	}

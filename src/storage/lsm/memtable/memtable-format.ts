@@ -1,9 +1,10 @@
 /**
- * The arena of a memtable: one SharedArrayBuffer, addressed in 32-bit words, filled from the front, never freed in part.
- * The partition writes it; the background pool reads it to flush. docs/formats/memtable.md is its page.
+ * The arena of a memtable: one SharedArrayBuffer, addressed in 32-bit words, never freed in part. Entries fill it from the
+ * front, nodes from the back, so that the nodes stay close together in the caches. The partition writes it; the background
+ * pool reads it to flush. docs/formats/memtable.md is its page.
  *
- *   arena   word 0 magic | 1 root | 2 used words | 3 entries | 4 keys | 5 tombstones | 6 entries with expiry
- *           | 8,9 min sequence | 10,11 max sequence | from word 16: entries and nodes as they were allocated
+ *   arena   word 0 magic | 1 root | 2 end of the entries | 3 entries | 4 keys | 5 tombstones | 6 start of the nodes
+ *           | 8,9 min sequence | 10,11 max sequence | from word 16: entries … free … nodes
  *   entry   0 previous version (word offset, 0: none) | 1 sequence low | 2 sequence high (21 bits), kind << 24
  *           | 3 keySize (16 bits), entryHasExpiry << 16 | 4 valueSize | [5,6 expiresAtMs as f64] | key | value | pad to 4
  *   node    0 type (8 bits), count << 8 | 1 depth | 2 own pointer | 3 sample entry | 4.. by type:
@@ -26,6 +27,7 @@ export const arenaUsedWord = 2;
 export const arenaEntryCountWord = 3;
 export const arenaKeyCountWord = 4;
 export const arenaTombstoneCountWord = 5;
+export const arenaNodesWord = 6;
 export const arenaMinSequenceWord = 8;
 export const arenaMaxSequenceWord = 10;
 export const arenaHeaderWords = 16;
@@ -61,12 +63,7 @@ export const nodeWords = [
 	nodeBodyWord + 256,
 ] as const;
 /** Where the pointers of each type begin. */
-export const nodePointersWord = [
-	nodeBodyWord + 1,
-	nodeBodyWord + 4,
-	nodeBodyWord + 64,
-	nodeBodyWord,
-] as const;
+export const nodePointersWord = [nodeBodyWord + 1, nodeBodyWord + 4, nodeBodyWord + 64, nodeBodyWord] as const;
 
 /** Words an insertion may need beside its entry: a grown node and a new one above a leaf. */
 export const insertionWordsMax = nodeWords[3] + nodeWords[0];

@@ -10,14 +10,7 @@ import type { EntryIterator } from '../entry.js';
 import type { Memtable } from './memtable.js';
 import { viewEntry } from './memtable.js';
 import { arenaRootWord, entryPreviousWord, nodeDepthWord, nodeOwnWord } from './memtable-format.js';
-import {
-	findChildWord,
-	findLikeEntry,
-	keyByteOffset,
-	keySizeOf,
-	nextLabel,
-	sharedPrefixSize,
-} from './radix-tree.js';
+import { findChildWord, findLikeEntry, keyByteOffset, keySizeOf, nextLabel, sharedPrefixSize } from './radix-tree.js';
 
 export class MemtableIterator implements EntryIterator {
 	valid = false;
@@ -86,8 +79,7 @@ export class MemtableIterator implements EntryIterator {
 			else this.#nextKey();
 		} else {
 			const isBelow =
-				keySizeOf(words, like) > shared &&
-				key[keyOffset + shared] < bytes[keyByteOffset(words, like) + shared];
+				keySizeOf(words, like) > shared && key[keyOffset + shared] < bytes[keyByteOffset(words, like) + shared];
 			if (isBelow) this.#enterFirst(pointer);
 			else this.#nextKey();
 		}

@@ -17,6 +17,7 @@ import {
 	arenaMagicWord,
 	arenaMaxSequenceWord,
 	arenaMinSequenceWord,
+	arenaNodesWord,
 	arenaTombstoneCountWord,
 	arenaUsedWord,
 	entryExpiryWord,
@@ -34,9 +35,7 @@ import { entryKeyEquals, findEntryWord, insertEntry } from './radix-tree.js';
 
 /** The sequence number of an entry. */
 export function entrySequence(words: Int32Array, entry: number): number {
-	return (
-		(words[entry + entrySequenceWord] >>> 0) + (words[entry + entryKindWord] & 0x1f_ffff) * 0x1_0000_0000
-	);
+	return (words[entry + entrySequenceWord] >>> 0) + (words[entry + entryKindWord] & 0x1f_ffff) * 0x1_0000_0000;
 }
 
 /** Fills `view` from an entry; the value stays in the arena. */
@@ -76,6 +75,7 @@ export class Memtable {
 		this.words.fill(0, 0, arenaHeaderWords);
 		this.words[arenaMagicWord] = arenaMagic;
 		this.words[arenaUsedWord] = arenaHeaderWords;
+		this.words[arenaNodesWord] = this.words.length;
 		this.#lastSequence = 0;
 	}
 
@@ -94,7 +94,7 @@ export class Memtable {
 	}
 
 	get usedBytes(): number {
-		return this.words[arenaUsedWord] * 4;
+		return this.arena.byteLength - (this.words[arenaNodesWord] - this.words[arenaUsedWord]) * 4;
 	}
 
 	get minSequence(): number {

@@ -7,8 +7,8 @@
 import { assert } from '../../../base/assert.js';
 import {
 	arenaKeyCountWord,
+	arenaNodesWord,
 	arenaRootWord,
-	arenaUsedWord,
 	entryHasExpiry,
 	entryHeaderWords,
 	entryKeySizeWord,
@@ -161,9 +161,9 @@ export function sharedPrefixSize(
 
 /** Takes a node's words from the arena, all zero but type, depth and sample. The caller made sure there is room. */
 function allocateNode(words: Int32Array, type: number, depth: number, sample: number): number {
-	const node = words[arenaUsedWord];
 	const size = nodeWords[type];
-	words[arenaUsedWord] = node + size;
+	const node = words[arenaNodesWord] - size;
+	words[arenaNodesWord] = node;
 	words.fill(0, node + nodeOwnWord, node + size);
 	words[node + nodeTypeWord] = type;
 	words[node + nodeDepthWord] = depth;
@@ -224,8 +224,7 @@ export function insertEntry(
 		words[arenaRootWord] = pointer;
 		return;
 	}
-	const like =
-		foundWord !== 0 ? words[foundWord] >>> 1 : findLikeEntry(words, bytes, key, keyOffset, keySize);
+	const like = foundWord !== 0 ? words[foundWord] >>> 1 : findLikeEntry(words, bytes, key, keyOffset, keySize);
 	const shared = sharedPrefixSize(words, bytes, like, key, keyOffset, keySize);
 	insertAtDepth(words, bytes, entry, key, keyOffset, keySize, like, shared);
 }

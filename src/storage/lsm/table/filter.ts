@@ -11,12 +11,7 @@
 import { assert } from '../../../base/assert.js';
 import { readU32, writeU32 } from '../../../base/bytes.js';
 import { xxh32 } from '../../../base/xxh32.js';
-import {
-	filterHeaderSize,
-	filterLineCountOffset,
-	filterLineSize,
-	filterProbeCountOffset,
-} from './table-format.js';
+import { filterHeaderSize, filterLineCountOffset, filterLineSize, filterProbeCountOffset } from './table-format.js';
 
 /** Not routing's seed: within one partition routing hashes are all alike, and would crowd into few lines. */
 const filterSeed = 0x5f11_7e25;

@@ -1,13 +1,5 @@
 /** The properties block of a table: its `TableMeta` and how it was built. Layout: table-format.ts. Any thread. */
-import {
-	compareBytes,
-	readU16,
-	readU32,
-	readU53,
-	writeU16,
-	writeU32,
-	writeU53,
-} from '../../../base/bytes.js';
+import { compareBytes, readU16, readU32, readU53, writeU16, writeU32, writeU53 } from '../../../base/bytes.js';
 import { keySizeMax } from '../../../base/limits.js';
 import {
 	propertiesBlockSizeOffset,
@@ -37,12 +29,7 @@ export interface TableProperties {
 }
 
 /** @returns the payload of the properties block; `meta.size` is not part of it */
-export function encodeProperties(
-	meta: TableMeta,
-	blockSize: number,
-	keyCount: number,
-	rawSize: number,
-): Uint8Array {
+export function encodeProperties(meta: TableMeta, blockSize: number, keyCount: number, rawSize: number): Uint8Array {
 	const payload = new Uint8Array(propertiesHeaderSize + meta.firstKey.length + meta.lastKey.length);
 	writeU32(payload, propertiesVersionOffset, tableFormatVersion);
 	writeU32(payload, propertiesBlockSizeOffset, blockSize);
@@ -64,11 +51,7 @@ export function encodeProperties(
  * Reads the payload of a properties block; the keys are copied.
  * @returns undefined when the numbers cannot be those of a table
  */
-export function decodeProperties(
-	payload: Uint8Array,
-	id: number,
-	fileSize: number,
-): TableProperties | undefined {
+export function decodeProperties(payload: Uint8Array, id: number, fileSize: number): TableProperties | undefined {
 	if (payload.length < propertiesHeaderSize) return undefined;
 	const firstKeySize = readU16(payload, propertiesFirstKeySizeOffset);
 	const lastKeySize = readU16(payload, propertiesLastKeySizeOffset);

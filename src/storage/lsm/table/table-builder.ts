@@ -12,13 +12,7 @@
  */
 import { assert } from '../../../base/assert.js';
 import { copyBytes } from '../../../base/bytes.js';
-import {
-	blockSizeDefault,
-	bloomBitsPerKey,
-	keySizeMax,
-	sequenceMax,
-	valueSizeMax,
-} from '../../../base/limits.js';
+import { blockSizeDefault, bloomBitsPerKey, keySizeMax, sequenceMax, valueSizeMax } from '../../../base/limits.js';
 import { compressBlock } from '../../../codec/lz4.js';
 import type { FileHandle } from '../../../env/ports.js';
 import { kindPut, kindTombstone } from '../entry.js';
@@ -84,10 +78,7 @@ export class TableBuilder {
 		this.#blockSize = options.blockSize ?? blockSizeDefault;
 		this.#bitsPerKey = options.bitsPerKey ?? bloomBitsPerKey;
 		assert(Number.isSafeInteger(id) && id >= 0, `table id ${id}`);
-		assert(
-			this.#blockSize >= blockSizeMin && this.#blockSize <= blockSizeMax,
-			`block size ${this.#blockSize}`,
-		);
+		assert(this.#blockSize >= blockSizeMin && this.#blockSize <= blockSizeMax, `block size ${this.#blockSize}`);
 		assert(this.#bitsPerKey >= 0 && this.#bitsPerKey <= 64, `${this.#bitsPerKey} bits per key`);
 		assert(file.size() === 0, 'a table is built in an empty file');
 		this.#file = file;
@@ -136,18 +127,7 @@ export class TableBuilder {
 			const lastSize = this.#lastKeySize;
 			this.#index.addBetween(blockSize, last, lastSize, this.#lastSequence, key, keyOffset, keySize);
 		}
-		this.#block.add(
-			shared,
-			key,
-			keyOffset,
-			keySize,
-			sequence,
-			kind,
-			expiresAtMs,
-			value,
-			valueOffset,
-			valueSize,
-		);
+		this.#block.add(shared, key, keyOffset, keySize, sequence, kind, expiresAtMs, value, valueOffset, valueSize);
 		if (isNewKey) this.#rememberKey(key, keyOffset, keySize, shared);
 		this.#lastSequence = sequence;
 		this.#entryCount++;

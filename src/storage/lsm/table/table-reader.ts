@@ -90,8 +90,7 @@ export class TableReader {
 		if (typeof index === 'string') throw tableCorrupt(path, footer.indexOffset, index);
 		const payload = part(footer.propertiesOffset, footer.propertiesSize, blockKindProperties);
 		const properties = decodeProperties(payload, id, size);
-		if (properties === undefined)
-			throw tableCorrupt(path, footer.propertiesOffset, 'these are no properties');
+		if (properties === undefined) throw tableCorrupt(path, footer.propertiesOffset, 'these are no properties');
 		return new TableReader(file, properties, index, filter, cache);
 	}
 

@@ -14,12 +14,7 @@ import { TableIterator } from './table-iterator.js';
 import { tableCorrupt } from './table-meta.js';
 
 /** @throws MillraceError MILLRACE_CORRUPT naming file, offset and what; and what `FileHandle.read` throws */
-export function verifyTable(
-	file: FileHandle,
-	properties: TableProperties,
-	index: TableIndex,
-	filter: Filter,
-): void {
+export function verifyTable(file: FileHandle, properties: TableProperties, index: TableIndex, filter: Filter): void {
 	new TableVerifier(file, properties, index, filter).run();
 }
 

@@ -62,10 +62,7 @@ export class GroupBuilder {
 	}
 
 	append(bytes: Uint8Array, offset: number, size: number, sequence: number): void {
-		assert(
-			this.fits(size) && sequence === this.#firstSequence + this.#count,
-			'room was checked, sequences follow',
-		);
+		assert(this.fits(size) && sequence === this.#firstSequence + this.#count, 'room was checked, sequences follow');
 		const at = this.#offset + logHeaderSize + groupHeaderSize + this.#payloadSize;
 		copyBytes(bytes, offset, this.#queue.target, at, size);
 		this.#payloadSize += size;

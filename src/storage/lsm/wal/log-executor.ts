@@ -194,13 +194,7 @@ export class LogExecutor {
 			const seal = Buffer.alloc(groupHeaderSize);
 			encodeGroupHeader(seal, 0, 0, this.#segmentId, this.#segmentEnd, 0, this.#syncedSequence + 1, 0);
 			writeU53(seal, groupDurableSequenceOffset, this.#syncedSequence);
-			writeChecksum64(
-				seal,
-				groupCheckedOffset,
-				groupHeaderSize - groupCheckedOffset,
-				seal,
-				groupChecksumOffset,
-			);
+			writeChecksum64(seal, groupCheckedOffset, groupHeaderSize - groupCheckedOffset, seal, groupChecksumOffset);
 			this.#segment.write(seal, 0, seal.length, this.#segmentEnd);
 			this.#segment.sync();
 		}

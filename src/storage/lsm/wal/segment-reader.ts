@@ -131,20 +131,13 @@ export class SegmentReader {
 	/** True when a whole group of this segment stands at `offset`. */
 	#isGroup(id: number, offset: number, size: number): boolean {
 		const bytes = this.#buffer;
-		if (offset + groupHeaderSize > size || readU32(bytes, offset + groupMagicOffset) !== groupMagic)
-			return false;
+		if (offset + groupHeaderSize > size || readU32(bytes, offset + groupMagicOffset) !== groupMagic) return false;
 		if (readU53(bytes, offset + groupSegmentOffset) !== id) return false;
 		if (readU32(bytes, offset + groupOffsetOffset) !== offset) return false;
 		const payloadSize = readU32(bytes, offset + groupPayloadSizeOffset);
 		if (offset + groupHeaderSize + payloadSize > size) return false;
 		const checkedSize = groupHeaderSize - groupCheckedOffset + payloadSize;
-		return checksum64Matches(
-			bytes,
-			offset + groupCheckedOffset,
-			checkedSize,
-			bytes,
-			offset + groupChecksumOffset,
-		);
+		return checksum64Matches(bytes, offset + groupCheckedOffset, checkedSize, bytes, offset + groupChecksumOffset);
 	}
 
 	#groupAt(offset: number): WalGroup {

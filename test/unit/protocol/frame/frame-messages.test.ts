@@ -77,19 +77,8 @@ test('requests we write are what msgpackr reads', () => {
 		assert.deepEqual(unpackFrame(encodeBareRequest(target, 0, id, operationPing)), [id, operationPing]);
 	}
 	const delta = Buffer.from('-12');
-	assert.deepEqual(unpackFrame(encodeIncrementRequest(target, 0, 1, key, delta)), [
-		1,
-		opIncrement,
-		key,
-		'-12',
-	]);
-	assert.deepEqual(unpackFrame(encodeSetExpiryRequest(target, 0, 1, key, 500, 128)), [
-		1,
-		opSetExpiry,
-		key,
-		500,
-		128,
-	]);
+	assert.deepEqual(unpackFrame(encodeIncrementRequest(target, 0, 1, key, delta)), [1, opIncrement, key, '-12']);
+	assert.deepEqual(unpackFrame(encodeSetExpiryRequest(target, 0, 1, key, 500, 128)), [1, opSetExpiry, key, 500, 128]);
 	assert.deepEqual(unpackFrame(encodeScanRequest(target, 0, 1, 63, key, 1024)), [1, opScan, 63, key, 1024]);
 	for (const count of [0, 1, 15, 16, 65_535]) {
 		const keys = Array.from({ length: count }, () => key.subarray(0, 1));
@@ -119,10 +108,7 @@ test('requests msgpackr writes are what we read', () => {
 		assert.equal(put.status, statusOk);
 		assert.equal(put.argument, expiry);
 		assert.equal(put.flags, flagIfPresent | flagArgument);
-		assert.equal(
-			Buffer.from(put.bytes).toString('utf8', put.valueOffset, put.valueOffset + put.valueSize),
-			'text',
-		);
+		assert.equal(Buffer.from(put.bytes).toString('utf8', put.valueOffset, put.valueOffset + put.valueSize), 'text');
 	}
 	const relative = decode([5, opPut, 'k', 'v', wireFlagRelativeExpiry, 1000]);
 	assert.equal(relative.isRelative, true);
@@ -210,20 +196,12 @@ test('bad requests are refused with a status, and those without an id are unread
 		['1', opGet, 'k'],
 		[-1, opGet],
 	];
-	for (const message of unreadable)
-		assert.equal(decode(message).status, requestUnreadable, JSON.stringify(message));
+	for (const message of unreadable) assert.equal(decode(message).status, requestUnreadable, JSON.stringify(message));
 });
 
 test('any bytes can be decoded without throwing or reading past the end', () => {
 	const prng = new Prng(testSeed('frame-messages'));
-	const valid = packer.pack([
-		3,
-		opPut,
-		Buffer.from('key'),
-		Buffer.from('value'),
-		flagIfAbsent,
-		12_345_678_901,
-	]);
+	const valid = packer.pack([3, opPut, Buffer.from('key'), Buffer.from('value'), flagIfAbsent, 12_345_678_901]);
 	for (let cut = 0; cut < valid.length; cut++) {
 		assert.notEqual(decode(valid.subarray(0, cut)).status, statusOk);
 	}

@@ -53,9 +53,7 @@ function parse(stream: Buffer, nextSize: () => number): string[] {
 	}
 	assert.equal(sawPreface, true);
 	assert.equal(parser.leftoverSize, 0);
-	return found.map(({ bytes, offset, size }) =>
-		Buffer.from(bytes.subarray(offset, offset + size)).toString('hex'),
-	);
+	return found.map(({ bytes, offset, size }) => Buffer.from(bytes.subarray(offset, offset + size)).toString('hex'));
 }
 
 test('a stream gives the same frames whole, byte by byte and in random pieces', () => {

@@ -122,9 +122,7 @@ test('every operation answers as its page says', () => {
 	assert.deepEqual(bench.ask([8, opSetExpiry, key, null]), [[8, statusOk, null, 0]]);
 	assert.deepEqual(bench.ask([9, opSetExpiry, key, 500, wireFlagRelativeExpiry]), [[9, statusOk, null, 0]]);
 	assert.equal(bench.port.lastArgument, 1_000_500);
-	assert.deepEqual(bench.ask([10, opIncrement, 'n', '-9007199254740993']), [
-		[10, statusOk, '-9007199254740993', 0],
-	]);
+	assert.deepEqual(bench.ask([10, opIncrement, 'n', '-9007199254740993']), [[10, statusOk, '-9007199254740993', 0]]);
 	const [refused] = bench.ask([11, opIncrement, key, '1']);
 	assert.equal(refused?.[1], statusOf('MILLRACE_NOT_INTEGER'));
 	assert.equal(typeof refused?.[2], 'string');
@@ -285,9 +283,7 @@ test('a foreign preface or version gets ours, an error and the end', () => {
 test('draining answers what was read; closing lets go', () => {
 	const bench = Bench.opened();
 	bench.port.roomMax = 1;
-	bench.session.onBytes(
-		Buffer.concat([frame([1, opPut, key, value]), frame([2, opGet, key]), Buffer.from([9])]),
-	);
+	bench.session.onBytes(Buffer.concat([frame([1, opPut, key, value]), frame([2, opGet, key]), Buffer.from([9])]));
 	bench.session.onDrain();
 	assert.equal(bench.connection.isEnded, false);
 	bench.settle();

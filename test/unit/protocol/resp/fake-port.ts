@@ -109,14 +109,7 @@ export class FakePort implements CommandPort {
 		const name = Buffer.from(key.subarray(keyOffset, keyOffset + keySize)).toString('latin1');
 		const bytes = Buffer.from(value.subarray(valueOffset, valueOffset + valueSize));
 		const expiresAtMs = (flags & flagArgument) !== 0 ? argument : 0;
-		const reply = this.#apply(
-			this.#partitions[partition] ?? new Map(),
-			opcode,
-			flags,
-			expiresAtMs,
-			name,
-			bytes,
-		);
+		const reply = this.#apply(this.#partitions[partition] ?? new Map(), opcode, flags, expiresAtMs, name, bytes);
 		this.#replies.push({ sink, sequence, part, ...reply });
 		return true;
 	}

@@ -13,12 +13,7 @@ function encode(words: string): Buffer {
 async function check(steps: readonly Step[], options: RigOptions = {}): Promise<void> {
 	const input = Buffer.concat(steps.map(([words]) => encode(words)));
 	const expected = steps.map(([, reply]) => reply).join('');
-	for (const nextSize of [
-		() => 1 << 30,
-		() => 1,
-		(rig: Rig) => rig.randomSize(7),
-		(rig: Rig) => rig.randomSize(60),
-	]) {
+	for (const nextSize of [() => 1 << 30, () => 1, (rig: Rig) => rig.randomSize(7), (rig: Rig) => rig.randomSize(60)]) {
 		const rig = new Rig(options);
 		assert.equal(await rig.run(input, () => nextSize(rig)), expected);
 		const refusing = new Rig({ ...options, fullChance: 0.5, windowSizeMax: 4 });
@@ -207,9 +202,7 @@ test('error statuses name their word and code, on one line; of many parts the fi
 test('a key may have keySizeMax bytes and not one more', async () => {
 	const rig = new Rig();
 	const longest = 'k'.repeat(16 * 1024);
-	const output = await rig.run(
-		Buffer.concat([command('SET', longest, '1'), command('SET', `${longest}k`, '1')]),
-	);
+	const output = await rig.run(Buffer.concat([command('SET', longest, '1'), command('SET', `${longest}k`, '1')]));
 	assert.equal(output, '+OK\r\n-ERR MILLRACE_KEY_SIZE key of 16385 bytes is longer than 16384\r\n');
 });
 

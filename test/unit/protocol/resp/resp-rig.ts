@@ -46,8 +46,7 @@ export class Rig {
 				this.shutdownCount++;
 			},
 		};
-		const sessionOptions =
-			options.windowSizeMax === undefined ? {} : { windowSizeMax: options.windowSizeMax };
+		const sessionOptions = options.windowSizeMax === undefined ? {} : { windowSizeMax: options.windowSizeMax };
 		this.connection = new Connection(this.socket.asSocket, {
 			id: 42,
 			makeSession: (_firstByte, connection) => new RespSession(connection, this.port, host, sessionOptions),

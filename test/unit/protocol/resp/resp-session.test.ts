@@ -47,11 +47,7 @@ const protocolErrors: [input: string, error: string][] = [
 test('protocol errors close after the reply; good commands before are answered, nothing after is', async () => {
 	for (const [input, error] of protocolErrors) {
 		const before = Buffer.concat([command('SET', 'a', '1'), command('GET', 'a'), command('PING')]);
-		const whole = Buffer.concat([
-			before,
-			Buffer.from(input, 'latin1'),
-			Buffer.from('\r\nPING\r\nSET b 1\r\n'),
-		]);
+		const whole = Buffer.concat([before, Buffer.from(input, 'latin1'), Buffer.from('\r\nPING\r\nSET b 1\r\n')]);
 		const rig = await sameOutput(whole, `+OK\r\n$1\r\n1\r\n+PONG\r\n-ERR Protocol error: ${error}\r\n`);
 		assert.ok(rig.socket.isEnded, `closed after ${JSON.stringify(input)}`);
 		assert.equal(rig.port.submitCount, 2);
@@ -146,8 +142,7 @@ test('a 16 MiB value in small chunks costs linear time: bytes are not copied aga
 		set.call(this, source, offset);
 	};
 	try {
-		for (let at = 0; at < input.length; at += 4096)
-			rig.socket.send(Buffer.from(input.subarray(at, at + 4096)));
+		for (let at = 0; at < input.length; at += 4096) rig.socket.send(Buffer.from(input.subarray(at, at + 4096)));
 	} finally {
 		Uint8Array.prototype.set = set;
 	}
@@ -185,9 +180,7 @@ test('draining answers what was read, also what waits for the window or a ring',
 
 test('a connection that goes away in the middle leaves nothing behind', async () => {
 	const rig = new Rig({ windowSizeMax: 2, fullChance: 0.5 });
-	rig.socket.send(
-		Buffer.concat(Array.from({ length: 50 }, (_, i) => command('MSET', `a${i}`, '1', `b${i}`, '2'))),
-	);
+	rig.socket.send(Buffer.concat(Array.from({ length: 50 }, (_, i) => command('MSET', `a${i}`, '1', `b${i}`, '2'))));
 	rig.socket.destroy();
 	await new Promise((resolve) => setImmediate(resolve));
 	assert.equal(rig.port.sinkCount, 0);
