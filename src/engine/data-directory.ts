@@ -16,6 +16,11 @@ import type { FileLock, FileSystem } from '../env/ports.js';
 export const directoryFormatVersion = 1;
 export const headFileName = 'MILLRACE';
 export const lockFileName = 'LOCK';
+/** The hash that routes keys, by name: with another one a directory's keys would be looked for in the wrong places. */
+const hashName = 'xxh32';
+const headSizeMax = 4096;
+/** What a creation that was cut off may have left. */
+const unfinishedPattern = /^(partition-\d+|MILLRACE\.tmp)$/;
 
 export interface DataDirectory {
 	readonly path: string;
@@ -39,9 +44,9 @@ export function openDataDirectory(
 	partitionCount: number | undefined,
 	partitionCountDefault: number,
 ): DataDirectory {
-	const lock = lockDirectory(fileSystem, path);
+	const headPath = `${path}/${headFileName}`;
+	const lock = lockDirectory(fileSystem, path, headPath);
 	try {
-		const headPath = `${path}/${headFileName}`;
 		if (fileSystem.exists(headPath)) {
 			const stored = readHead(fileSystem, headPath);
 			if (partitionCount !== undefined && partitionCount !== stored) {
@@ -52,15 +57,6 @@ export function openDataDirectory(
 				);
 			}
 			return { path, partitionCount: stored, isNew: false, lock };
-		}
-		const foreign = fileSystem
-			.list(path)
-			.find((name) => name !== lockFileName && !/^(partition-\d+|MILLRACE\.tmp)$/.test(name));
-		if (foreign !== undefined) {
-			throw new MillraceError(
-				'MILLRACE_DIRECTORY',
-				`${path} is not a Millrace directory and not empty (it has ${JSON.stringify(foreign)}): give it a directory of its own`,
-			);
 		}
 		return { path, partitionCount: partitionCount ?? partitionCountDefault, isNew: true, lock };
 	} catch (error) {
@@ -74,7 +70,7 @@ export function completeDataDirectory(fileSystem: FileSystem, directory: DataDir
 	const line = JSON.stringify({
 		format: directoryFormatVersion,
 		partitions: directory.partitionCount,
-		hash: 'xxh32',
+		hash: hashName,
 	});
 	const bytes = Buffer.from(`${line}\n${checksumOf(line)}\n`, 'utf8');
 	const headPath = `${directory.path}/${headFileName}`;
@@ -93,22 +89,25 @@ function checksumOf(line: string): string {
 	return xxh32(bytes, 0, bytes.length).toString(16).padStart(8, '0');
 }
 
-function lockDirectory(fileSystem: FileSystem, path: string): FileLock {
+/** Before the lock file is made, so that a directory that is not ours stays as it is. */
+function refuseForeign(fileSystem: FileSystem, path: string, headPath: string): void {
+	if (!fileSystem.exists(path) || fileSystem.exists(headPath)) return;
+	const foreign = fileSystem.list(path).find((name) => name !== lockFileName && !unfinishedPattern.test(name));
+	if (foreign === undefined) return;
+	throw new MillraceError(
+		'MILLRACE_DIRECTORY',
+		`${path} is not a Millrace directory and not empty (it has ${JSON.stringify(foreign)}): give it a directory of its own`,
+	);
+}
+
+function lockDirectory(fileSystem: FileSystem, path: string, headPath: string): FileLock {
 	let held: FileLock | string;
 	try {
+		refuseForeign(fileSystem, path, headPath);
 		fileSystem.makeDirectory(path);
 		held = fileSystem.lock(`${path}/${lockFileName}`, String(process.pid));
 	} catch (error) {
-		const code = systemCodeOf(error);
-		const why = code === '' ? String(error) : code;
-		const what = code === 'ENOSPC' ? 'MILLRACE_DISK_FULL' : 'MILLRACE_DIRECTORY';
-		throw new MillraceError(
-			what,
-			`${path} cannot be used as a data directory (${why}): it must be a directory we may write to`,
-			{
-				cause: error,
-			},
-		);
+		throw directoryError(path, error);
 	}
 	if (typeof held === 'string') {
 		throw new MillraceError(
@@ -119,23 +118,34 @@ function lockDirectory(fileSystem: FileSystem, path: string): FileLock {
 	return held;
 }
 
+/** The system's error about the directory, with our code. */
+function directoryError(path: string, error: unknown): MillraceError {
+	if (error instanceof MillraceError) return error;
+	const code = systemCodeOf(error);
+	const why = code === '' ? String(error) : code;
+	return new MillraceError(
+		code === 'ENOSPC' ? 'MILLRACE_DISK_FULL' : 'MILLRACE_DIRECTORY',
+		`${path} cannot be used as a data directory (${why}): it must be a directory we may write to`,
+		{ cause: error },
+	);
+}
+
+/** @returns the partition count */
 function readHead(fileSystem: FileSystem, path: string): number {
-	const file = fileSystem.open(path, 'read');
-	const bytes = Buffer.alloc(Math.min(file.size(), 4096));
-	file.read(bytes, 0, bytes.length, 0);
-	file.close();
-	const [line, checksum] = bytes.toString('utf8').split('\n');
-	if (line === undefined || checksum !== checksumOf(line)) {
+	const [line, checksum] = readHeadText(fileSystem, path).split('\n');
+	if (checksum !== checksumOf(line)) {
 		throw new MillraceError('MILLRACE_CORRUPT', `${path} is damaged: its checksum does not hold`);
 	}
-	const head = JSON.parse(line) as { format?: unknown; partitions?: unknown };
-	if (typeof head.format === 'number' && head.format > directoryFormatVersion) {
+	const { format, partitions, hash } = JSON.parse(line) as Record<string, unknown>;
+	if (typeof format === 'number' && format > directoryFormatVersion) {
 		throw new MillraceError(
 			'MILLRACE_FORMAT_NEWER',
-			`${path} has format ${head.format}; this version reads ${directoryFormatVersion}`,
+			`${path} has format ${format}; this version reads ${directoryFormatVersion}`,
 		);
 	}
-	const { partitions } = head;
+	if (format !== directoryFormatVersion || hash !== hashName) {
+		throw new MillraceError('MILLRACE_CORRUPT', `${path} names format ${String(format)}, hash ${String(hash)}`);
+	}
 	if (
 		typeof partitions !== 'number' ||
 		!Number.isInteger(partitions) ||
@@ -145,4 +155,16 @@ function readHead(fileSystem: FileSystem, path: string): number {
 		throw new MillraceError('MILLRACE_CORRUPT', `${path} names ${String(partitions)} partitions`);
 	}
 	return partitions;
+}
+
+function readHeadText(fileSystem: FileSystem, path: string): string {
+	try {
+		const file = fileSystem.open(path, 'read');
+		const bytes = Buffer.alloc(headSizeMax);
+		const size = file.read(bytes, 0, bytes.length, 0);
+		file.close();
+		return bytes.toString('utf8', 0, size);
+	} catch (error) {
+		throw directoryError(path, error);
+	}
 }

@@ -42,6 +42,11 @@ export class RingConsumer {
 	/** Bytes of the payload. */
 	size = 0;
 
+	/** False for an oversized record: its bytes are not in the ring, and the next `next` lets them go. */
+	get isInline(): boolean {
+		return this.source === this.#bytes;
+	}
+
 	readonly #bytes: Uint8Array;
 	readonly #words: Int32Array<SharedArrayBuffer>;
 	readonly #mask: number;

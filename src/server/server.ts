@@ -86,7 +86,7 @@ class Server implements RunningServer {
 		this.#listener = await Listener.listen({
 			host: options.host ?? '127.0.0.1',
 			port: options.port ?? 7379,
-			log: this.#log,
+			log: (line) => this.#logConnection(line),
 			makeSession: (firstByte, connection) => this.#makeSession(firstByte, connection, respHost),
 		});
 		this.#info.start();
@@ -100,6 +100,11 @@ class Server implements RunningServer {
 	onDeath(error: MillraceError): void {
 		this.#log(`millrace: ${error.message}; stopping, nothing acknowledged is lost`);
 		this.#endByItself(1);
+	}
+
+	/** Silent once a thread died: its one line says it all, and a line for each connection would bury it. */
+	#logConnection(line: string): void {
+		if (this.#engine.death === undefined) this.#log(`millrace: ${line}`);
 	}
 
 	async #close(): Promise<void> {

@@ -38,12 +38,13 @@ const noBytes = new Uint8Array(0);
 function findLive(
 	tree: LsmTree,
 	nowMs: number,
+	hash: number,
 	bytes: Uint8Array,
 	keyOffset: number,
 	keySize: number,
 	result: CommandResult,
 ): boolean {
-	if (!tree.get(bytes, keyOffset, keySize, found)) {
+	if (!tree.get(hash, bytes, keyOffset, keySize, found)) {
 		result.observedSequence = tree.clearSequence;
 		return false;
 	}
@@ -51,10 +52,11 @@ function findLive(
 	return found.kind === kindPut && !isExpired(found.expiresAtMs, nowMs);
 }
 
-/** Answers a read of one key: opGet, opHas, opGetExpiry. */
+/** Answers a read of one key: opGet, opHas, opGetExpiry. @param hash `keyHash` of the key */
 export function applyRead(
 	tree: LsmTree,
 	nowMs: number,
+	hash: number,
 	bytes: Uint8Array,
 	offset: number,
 	result: CommandResult,
@@ -62,7 +64,7 @@ export function applyRead(
 	result.reset();
 	const opcode = bytes[offset];
 	const keyOffset = offset + commandKeyOffset(bytes[offset + commandFlagsOffset]);
-	if (!findLive(tree, nowMs, bytes, keyOffset, readCommandKeySize(bytes, offset), result)) {
+	if (!findLive(tree, nowMs, hash, bytes, keyOffset, readCommandKeySize(bytes, offset), result)) {
 		result.status = statusNotFound;
 	} else if (opcode === opGet) {
 		result.number = found.sequence;
@@ -75,12 +77,12 @@ export function applyRead(
 }
 
 /** Size of the value a write will store, for which the caller makes room before it applies the write. */
-export function storedValueSize(tree: LsmTree, bytes: Uint8Array, offset: number): number {
+export function storedValueSize(tree: LsmTree, hash: number, bytes: Uint8Array, offset: number): number {
 	const opcode = bytes[offset];
 	if (opcode === opIncrement) return 20;
 	if (opcode !== opSetExpiry) return readCommandValueSize(bytes, offset);
 	const keyOffset = offset + commandKeyOffset(bytes[offset + commandFlagsOffset]);
-	return tree.get(bytes, keyOffset, readCommandKeySize(bytes, offset), found) ? found.valueSize : 0;
+	return tree.get(hash, bytes, keyOffset, readCommandKeySize(bytes, offset), found) ? found.valueSize : 0;
 }
 
 /** Applies a write. The caller made sure of room in the active memtable (for opClear: of a free arena). */
@@ -88,6 +90,7 @@ export function applyWrite(
 	tree: LsmTree,
 	sequence: number,
 	nowMs: number,
+	hash: number,
 	bytes: Uint8Array,
 	offset: number,
 	result: CommandResult,
@@ -99,24 +102,37 @@ export function applyWrite(
 	const keySize = readCommandKeySize(bytes, offset);
 	switch (opcode) {
 		case opPut:
-			applyPut(tree, sequence, nowMs, bytes, offset, flags, keyOffset, keySize, result);
+			applyPut(tree, sequence, nowMs, hash, bytes, offset, flags, keyOffset, keySize, result);
 			break;
 		case opDelete:
-			if (!findLive(tree, nowMs, bytes, keyOffset, keySize, result)) result.status = statusNotFound;
-			else store(tree, bytes, keyOffset, keySize, sequence, kindTombstone, 0, noBytes, 0, 0, result);
+			if (!findLive(tree, nowMs, hash, bytes, keyOffset, keySize, result)) result.status = statusNotFound;
+			else store(tree, hash, bytes, keyOffset, keySize, sequence, kindTombstone, 0, noBytes, 0, 0, result);
 			break;
 		case opIncrement:
-			applyIncrement(tree, sequence, nowMs, bytes, offset, keyOffset, keySize, result);
+			applyIncrement(tree, sequence, nowMs, hash, bytes, offset, keyOffset, keySize, result);
 			break;
 		case opSetExpiry: {
 			const expiresAtMs = readCommandArgument(bytes, offset);
-			const isLive = findLive(tree, nowMs, bytes, keyOffset, keySize, result);
+			const isLive = findLive(tree, nowMs, hash, bytes, keyOffset, keySize, result);
 			if (!isExpiry(expiresAtMs)) {
 				result.setError('MILLRACE_ARGUMENT', `an expiry is a whole number of milliseconds, not ${expiresAtMs}`);
 			} else if (!isLive || (expiresAtMs === 0 && found.expiresAtMs === 0)) result.status = statusNotFound;
 			else {
 				const { value, valueOffset, valueSize } = found;
-				store(tree, bytes, keyOffset, keySize, sequence, kindPut, expiresAtMs, value, valueOffset, valueSize, result);
+				store(
+					tree,
+					hash,
+					bytes,
+					keyOffset,
+					keySize,
+					sequence,
+					kindPut,
+					expiresAtMs,
+					value,
+					valueOffset,
+					valueSize,
+					result,
+				);
 			}
 			break;
 		}
@@ -131,6 +147,7 @@ function applyPut(
 	tree: LsmTree,
 	sequence: number,
 	nowMs: number,
+	hash: number,
 	bytes: Uint8Array,
 	offset: number,
 	flags: number,
@@ -145,7 +162,7 @@ function applyPut(
 	}
 	const needsOld = flagIfAbsent | flagIfPresent | flagReturnOld | flagKeepExpiry;
 	if ((flags & needsOld) !== 0) {
-		const isLive = findLive(tree, nowMs, bytes, keyOffset, keySize, result);
+		const isLive = findLive(tree, nowMs, hash, bytes, keyOffset, keySize, result);
 		if (isLive && (flags & flagReturnOld) !== 0) {
 			result.setValue(found.value, found.valueOffset, found.valueSize);
 		}
@@ -156,20 +173,34 @@ function applyPut(
 		if (isLive && (flags & flagKeepExpiry) !== 0) expiresAtMs = found.expiresAtMs;
 	}
 	const valueSize = readCommandValueSize(bytes, offset);
-	store(tree, bytes, keyOffset, keySize, sequence, kindPut, expiresAtMs, bytes, keyOffset + keySize, valueSize, result);
+	store(
+		tree,
+		hash,
+		bytes,
+		keyOffset,
+		keySize,
+		sequence,
+		kindPut,
+		expiresAtMs,
+		bytes,
+		keyOffset + keySize,
+		valueSize,
+		result,
+	);
 }
 
 function applyIncrement(
 	tree: LsmTree,
 	sequence: number,
 	nowMs: number,
+	hash: number,
 	bytes: Uint8Array,
 	offset: number,
 	keyOffset: number,
 	keySize: number,
 	result: CommandResult,
 ): void {
-	const isLive = findLive(tree, nowMs, bytes, keyOffset, keySize, result);
+	const isLive = findLive(tree, nowMs, hash, bytes, keyOffset, keySize, result);
 	const sum = addDecimals(
 		isLive ? found.value : zeroDecimal,
 		isLive ? found.valueOffset : 0,
@@ -182,7 +213,7 @@ function applyIncrement(
 	else if (sum === 'overflow') result.setError('MILLRACE_OVERFLOW', 'the result would leave the 64-bit range');
 	else {
 		const expiresAtMs = isLive ? found.expiresAtMs : 0;
-		store(tree, bytes, keyOffset, keySize, sequence, kindPut, expiresAtMs, sum, 0, sum.length, result);
+		store(tree, hash, bytes, keyOffset, keySize, sequence, kindPut, expiresAtMs, sum, 0, sum.length, result);
 		result.setValue(sum, 0, sum.length);
 	}
 }
@@ -194,6 +225,7 @@ function isExpiry(expiresAtMs: number): boolean {
 
 function store(
 	tree: LsmTree,
+	hash: number,
 	key: Uint8Array,
 	keyOffset: number,
 	keySize: number,
@@ -205,7 +237,7 @@ function store(
 	valueSize: number,
 	result: CommandResult,
 ): void {
-	tree.active.put(key, keyOffset, keySize, sequence, kind, expiresAtMs, value, valueOffset, valueSize);
+	tree.active.put(hash, key, keyOffset, keySize, sequence, kind, expiresAtMs, value, valueOffset, valueSize);
 	result.hasWritten = true;
 	result.number = sequence;
 	result.observedSequence = sequence;

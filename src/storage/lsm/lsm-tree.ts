@@ -61,9 +61,9 @@ export class LsmTree {
 		return this.#arenaCount * this.#options.memtableSize;
 	}
 
-	/** Newest version of a key, tombstones included. */
-	get(key: Uint8Array, keyOffset: number, keySize: number, view: EntryView): boolean {
-		return this.#view.get(key, keyOffset, keySize, Number.MAX_SAFE_INTEGER, view);
+	/** Newest version of a key, tombstones included. @param hash `keyHash` of the key */
+	get(hash: number, key: Uint8Array, keyOffset: number, keySize: number, view: EntryView): boolean {
+		return this.#view.get(hash, key, keyOffset, keySize, Number.MAX_SAFE_INTEGER, view);
 	}
 
 	get hasFreeArena(): boolean {

@@ -10,6 +10,7 @@
 import { MillraceError, statusOf, statusOk } from '../../base/errors.js';
 import {
 	commandFlagsOffset,
+	commandKeyOffset,
 	commandSize,
 	opClear,
 	readCommandKeySize,
@@ -19,6 +20,7 @@ import type { FileSystem } from '../../env/ports.js';
 import { applyRead, applyWrite, storedValueSize } from './apply-command.js';
 import type { CommandResult } from './command-result.js';
 import type { Job } from './jobs.js';
+import { keyHash } from './key-hash.js';
 import { LiveCursor } from './live-cursor.js';
 import type { LogQueue } from './log-queue.js';
 import type { LsmTree } from './lsm-tree.js';
@@ -84,9 +86,23 @@ export class Partition {
 		this.maintenance.nowMs = this.#nowMs;
 	}
 
+	/** The hash of a command's key, for the calls below. */
+	hashOf(bytes: Uint8Array, offset: number): number {
+		return keyHash(
+			bytes,
+			offset + commandKeyOffset(bytes[offset + commandFlagsOffset]),
+			readCommandKeySize(bytes, offset),
+		);
+	}
+
+	/** Brings what a command on a key with this hash will need into the caches (Memtable.touch). */
+	touch(hash: number, isSlotLoaded: boolean): number {
+		return this.#tree.active.touch(hash, isSlotLoaded);
+	}
+
 	/** Answers a read of one key. */
-	read(bytes: Uint8Array, offset: number, result: CommandResult): void {
-		applyRead(this.#tree, this.#nowMs, bytes, offset, result);
+	read(hash: number, bytes: Uint8Array, offset: number, result: CommandResult): void {
+		applyRead(this.#tree, this.#nowMs, hash, bytes, offset, result);
 	}
 
 	/** A walk over the live entries as of now. The caller closes it. */
@@ -95,13 +111,13 @@ export class Partition {
 	}
 
 	/** Makes room for a write. @returns statusOk, statusWait, or the status of an error that refuses it */
-	prepareWrite(bytes: Uint8Array, offset: number): number {
+	prepareWrite(hash: number, bytes: Uint8Array, offset: number): number {
 		if (this.maintenance.refusal !== undefined) return statusOf(this.maintenance.refusal.code);
 		const keySize = readCommandKeySize(bytes, offset);
 		if (bytes[offset] === opClear) {
 			if (!this.#tree.hasFreeArena) return this.maintenance.waitStatus;
 		} else {
-			const status = this.#prepareMemory(keySize, storedValueSize(this.#tree, bytes, offset));
+			const status = this.#prepareMemory(keySize, storedValueSize(this.#tree, hash, bytes, offset));
 			if (status !== statusOk) return status;
 		}
 		const size = commandSize(bytes[offset + commandFlagsOffset], keySize, readCommandValueSize(bytes, offset));
@@ -116,9 +132,9 @@ export class Partition {
 	}
 
 	/** Applies a write that `prepareWrite` made room for, and logs it when it changed anything. */
-	write(bytes: Uint8Array, offset: number, result: CommandResult): void {
+	write(hash: number, bytes: Uint8Array, offset: number, result: CommandResult): void {
 		const sequence = this.#lastSequence + 1;
-		applyWrite(this.#tree, sequence, this.#nowMs, bytes, offset, result);
+		applyWrite(this.#tree, sequence, this.#nowMs, hash, bytes, offset, result);
 		const isClear = bytes[offset] === opClear;
 		if (!result.hasWritten && !isClear) return;
 		const keySize = readCommandKeySize(bytes, offset);
@@ -196,7 +212,7 @@ export class Partition {
 
 	#prepareMemory(keySize: number, valueSize: number): number {
 		if (this.#tree.active.hasRoom(keySize, valueSize)) return statusOk;
-		if (Memtable.spaceFor(keySize, valueSize) > this.#options.memtableSize - 64) {
+		if (!Memtable.couldHold(this.#options.memtableSize, keySize, valueSize)) {
 			return statusOf('MILLRACE_VALUE_SIZE');
 		}
 		if (!this.#tree.hasFreeArena) return this.maintenance.waitStatus;

@@ -7,7 +7,6 @@ import type { EntryIterator, EntryView } from './entry.js';
 import type { Memtable } from './memtable/memtable.js';
 import { MemtableIterator } from './memtable/memtable-iterator.js';
 import type { Pinned } from './pinned.js';
-import { filterHash } from './table/filter.js';
 import type { TableReader } from './table/table-reader.js';
 
 export class ReadView {
@@ -34,13 +33,22 @@ export class ReadView {
 		for (const table of this.tables) table.unpin();
 	}
 
-	/** Newest version with sequence <= maxSequence, tombstones included. @returns false when no source has one */
-	get(key: Uint8Array, keyOffset: number, keySize: number, maxSequence: number, view: EntryView): boolean {
+	/**
+	 * Newest version with sequence <= maxSequence, tombstones included.
+	 * @param hash `keyHash` of the key
+	 * @returns false when no source has one
+	 */
+	get(
+		hash: number,
+		key: Uint8Array,
+		keyOffset: number,
+		keySize: number,
+		maxSequence: number,
+		view: EntryView,
+	): boolean {
 		for (let i = 0; i < this.memtables.length; i++) {
-			if (this.memtables[i].value.get(key, keyOffset, keySize, maxSequence, view)) return true;
+			if (this.memtables[i].value.get(hash, key, keyOffset, keySize, maxSequence, view)) return true;
 		}
-		if (this.tables.length === 0) return false;
-		const hash = filterHash(key, keyOffset, keySize);
 		for (let i = 0; i < this.tables.length; i++) {
 			if (this.tables[i].value.get(key, keyOffset, keySize, hash, maxSequence, view)) return true;
 		}

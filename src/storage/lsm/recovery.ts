@@ -11,6 +11,7 @@ import { assert } from '../../base/assert.js';
 import { MillraceError } from '../../base/errors.js';
 import {
 	commandFlagsOffset,
+	commandKeyOffset,
 	commandSize,
 	opClear,
 	readCommandKeySize,
@@ -20,6 +21,7 @@ import type { FileSystem } from '../../env/ports.js';
 import { applyWrite, storedValueSize } from './apply-command.js';
 import { CommandResult } from './command-result.js';
 import { flushMemtable } from './jobs.js';
+import { keyHash } from './key-hash.js';
 import { LsmTree } from './lsm-tree.js';
 import { tableFileName } from './manifest/manifest-format.js';
 import { ManifestStore } from './manifest/manifest-store.js';
@@ -30,7 +32,7 @@ import { TableReader } from './table/table-reader.js';
 import { SegmentAllocator } from './wal/segment-allocator.js';
 import { prepareSegment } from './wal/segment-preparer.js';
 import { SegmentReader, type WalGroup } from './wal/segment-reader.js';
-import { segmentFileName } from './wal/wal-format.js';
+import { segmentFileName, segmentIdOf } from './wal/wal-format.js';
 
 export interface RecoveredPartition {
 	readonly tree: LsmTree;
@@ -49,6 +51,13 @@ interface UsedSegment {
 	readonly lastSequence: number;
 }
 
+/** The directory that holds a directory's name. */
+function parentOf(directory: string): string {
+	const end = directory.lastIndexOf('/');
+	if (end < 0) return '.';
+	return end === 0 ? '/' : directory.slice(0, end);
+}
+
 class Recovery {
 	readonly #fileSystem: FileSystem;
 	readonly #directory: string;
@@ -59,6 +68,7 @@ class Recovery {
 	readonly #used: UsedSegment[] = [];
 	readonly #blankIds: number[] = [];
 	readonly #notes: string[] = [];
+	#damagedIds: readonly number[] = [];
 	/** Set when the log goes on after something that is missing: says where. */
 	#gap = '';
 	readonly #result = new CommandResult();
@@ -71,6 +81,8 @@ class Recovery {
 		this.#directory = directory;
 		this.#options = options;
 		fileSystem.makeDirectory(directory);
+		// Also when it was there: the process that made it may have ended before this.
+		fileSystem.syncDirectory(parentOf(directory));
 		this.#manifest = ManifestStore.open(fileSystem, directory);
 		this.#cache = new BlockCache(options.blockCacheSize);
 		this.#lastSequence = this.#manifest.state.flushedSequence;
@@ -80,6 +92,7 @@ class Recovery {
 	run(): RecoveredPartition {
 		const ids = [...this.#manifest.state.segments].sort((a, b) => a - b);
 		const reader = new SegmentReader(this.#fileSystem, this.#directory);
+		this.#refuseStrays(reader, ids.at(-1) ?? 0);
 		for (let index = 0; index < ids.length; index++) {
 			const expected = this.#lastSequence + 1;
 			const end = reader.read(ids[index], (group) => this.#replay(ids[index], group));
@@ -96,6 +109,7 @@ class Recovery {
 		this.#syncUsed();
 		const segments = this.#readySegments();
 		this.#manifest.writeFresh();
+		this.#keepDamaged();
 		removeOrphans(this.#fileSystem, this.#directory, this.#manifest);
 		return {
 			tree: this.#tree,
@@ -157,8 +171,9 @@ class Recovery {
 			this.#manifest.state.apply({ removeTables, flushedSequence: sequence });
 		} else {
 			const keySize = readCommandKeySize(bytes, at);
-			if (!this.#tree.active.hasRoom(keySize, storedValueSize(this.#tree, bytes, at))) this.#flushAll();
-			applyWrite(this.#tree, sequence, group.timestampMs, bytes, at, this.#result);
+			const hash = keyHash(bytes, at + commandKeyOffset(bytes[at + commandFlagsOffset]), keySize);
+			if (!this.#tree.active.hasRoom(keySize, storedValueSize(this.#tree, hash, bytes, at))) this.#flushAll();
+			applyWrite(this.#tree, sequence, group.timestampMs, hash, bytes, at, this.#result);
 			assert(this.#result.hasWritten, `sequence ${sequence} wrote when it was logged, and writes again`);
 		}
 		this.#lastSequence = sequence;
@@ -203,10 +218,32 @@ class Recovery {
 		this.#notes.push(`${this.#gap}: everything after sequence ${this.#lastSequence} was given up, as asked`);
 		if (this.#tree.active.entryCount > 0) this.#flushAll();
 		this.#manifest.state.apply({ removeSegments: ids, flushedSequence: this.#lastSequence });
-		for (const id of ids) {
+		this.#damagedIds = ids;
+	}
+
+	/** Only once no manifest names them: a crash before that must find them where they were. */
+	#keepDamaged(): void {
+		if (this.#damagedIds.length === 0) return;
+		for (const id of this.#damagedIds) {
 			this.#fileSystem.rename(this.#path(id), `${this.#path(id)}.damaged`);
 		}
 		this.#fileSystem.syncDirectory(this.#directory);
+	}
+
+	/**
+	 * A segment is named before it is written, and a released one is older than some that are named. So groups in a segment that
+	 * is newer than all named ones show that the manifest lost a record (a damaged last one looks like a torn one), or is gone.
+	 */
+	#refuseStrays(reader: SegmentReader, newestId: number): void {
+		for (const name of this.#fileSystem.list(this.#directory)) {
+			const id = segmentIdOf(name);
+			if (id <= newestId || !reader.holdsGroups(id)) continue;
+			throw new MillraceError(
+				'MILLRACE_CORRUPT',
+				`${this.#path(id)} holds data, though the manifest does not name it: the manifest's last record, or ${this.#directory}/` +
+					'CURRENT, is lost. Restore a backup, or move that file away to give up what it holds',
+			);
+		}
 	}
 
 	/**

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { compareBytes } from '../../../src/base/bytes.js';
 import { Prng } from '../../../src/base/prng.js';
 import { kindPut, kindTombstone, makeEntryView } from '../../../src/storage/lsm/entry.js';
+import { keyHash } from '../../../src/storage/lsm/key-hash.js';
 import { Memtable } from '../../../src/storage/lsm/memtable/memtable.js';
 import { MemtableIterator } from '../../../src/storage/lsm/memtable/memtable-iterator.js';
 import { testSeed } from '../../support/seed.js';
@@ -56,7 +57,7 @@ function fill(prng: Prng, memtable: Memtable, model: Model, count: number, first
 		const kind = prng.chance(0.2) ? kindTombstone : kindPut;
 		const expiresAtMs = prng.chance(0.3) ? 1.7e12 + prng.below(1e9) : 0;
 		sequence += 1 + prng.below(3);
-		memtable.put(key, 0, key.length, sequence, kind, expiresAtMs, value, 0, value.length);
+		memtable.put(keyHash(key, 0, key.length), key, 0, key.length, sequence, kind, expiresAtMs, value, 0, value.length);
 		model.put(key, { sequence, kind, expiresAtMs, value });
 	}
 	return sequence;
@@ -98,7 +99,10 @@ test('a memtable agrees with a map: get, order, versions, seek', () => {
 			const key = makeKey(prng);
 			const maxSequence = prng.chance(0.5) ? last : base + prng.below(last - base + 1);
 			const expected = model.get(key, maxSequence);
-			assert.equal(memtable.get(key, 0, key.length, maxSequence, view), expected !== undefined);
+			assert.equal(
+				memtable.get(keyHash(key, 0, key.length), key, 0, key.length, maxSequence, view),
+				expected !== undefined,
+			);
 			if (expected !== undefined) {
 				assert.equal(view.sequence, expected.sequence);
 				const value = view.value.subarray(view.valueOffset, view.valueOffset + view.valueSize);

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { xxh32 } from '../../../src/base/xxh32.js';
-import { encodeFilter, Filter, filterHash } from '../../../src/storage/lsm/table/filter.js';
+import { keyHash } from '../../../src/storage/lsm/key-hash.js';
+import { encodeFilter, Filter } from '../../../src/storage/lsm/table/filter.js';
 
 function hashOf(text: string): number {
 	const key = Buffer.from(text);
-	return filterHash(key, 0, key.length);
+	return keyHash(key, 0, key.length);
 }
 
 function filterOf(count: number, bitsPerKey: number, hash = hashOf): Filter {
@@ -37,7 +38,7 @@ void test('keys that routing has already chosen by their plain hash spread over 
 	const hashes: number[] = [];
 	for (let i = 0; hashes.length < 20_000; i++) {
 		const key = Buffer.from(`user:${i}`);
-		if (xxh32(key, 0, key.length) < 2 ** 32 / 16) hashes.push(filterHash(key, 0, key.length));
+		if (xxh32(key, 0, key.length) < 2 ** 32 / 16) hashes.push(keyHash(key, 0, key.length));
 	}
 	const filter = Filter.decode(encodeFilter(Uint32Array.from(hashes), hashes.length, 10));
 	assert.ok(filter !== undefined && falsePositiveRate(filter, 100_000) < 0.014);

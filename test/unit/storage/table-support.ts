@@ -10,7 +10,7 @@ import {
 	kindTombstone,
 	makeEntryView,
 } from '../../../src/storage/lsm/entry.js';
-import { filterHash } from '../../../src/storage/lsm/table/filter.js';
+import { keyHash } from '../../../src/storage/lsm/key-hash.js';
 import { TableBuilder, type TableBuilderOptions } from '../../../src/storage/lsm/table/table-builder.js';
 import type { TableMeta } from '../../../src/storage/lsm/table/table-meta.js';
 import type { TableReader } from '../../../src/storage/lsm/table/table-reader.js';
@@ -201,7 +201,7 @@ export function collect(iterator: EntryIterator): Entry[] {
 export function getFrom(reader: TableReader, key: Buffer, maxSequence: number): Entry | undefined {
 	const view = makeEntryView();
 	const around = Buffer.concat([Buffer.from([1, 2]), key, Buffer.from([3])]);
-	const hash = filterHash(around, 2, key.length);
+	const hash = keyHash(around, 2, key.length);
 	return reader.get(around, 2, key.length, hash, maxSequence, view) ? copyEntry(key, view) : undefined;
 }
 

@@ -5,7 +5,7 @@ import { keySizeMax, sequenceMax, valueSizeMax } from '../../../src/base/limits.
 import { Prng } from '../../../src/base/prng.js';
 import { kindPut, makeEntryView } from '../../../src/storage/lsm/entry.js';
 import { BlockCache } from '../../../src/storage/lsm/table/block-cache.js';
-import { filterHash } from '../../../src/storage/lsm/table/filter.js';
+import { keyHash } from '../../../src/storage/lsm/key-hash.js';
 import { TableBuilder } from '../../../src/storage/lsm/table/table-builder.js';
 import { TableReader } from '../../../src/storage/lsm/table/table-reader.js';
 import { testSeed } from '../../support/seed.js';
@@ -174,9 +174,9 @@ void test('keys and values may lie in a SharedArrayBuffer, as those of a memtabl
 	const reader = TableReader.open(files, path, 7);
 	reader.verify();
 	const view = makeEntryView();
-	assert.ok(reader.get(arena, 100, 40, filterHash(arena, 100, 40), 5, view));
+	assert.ok(reader.get(arena, 100, 40, keyHash(arena, 100, 40), 5, view));
 	assertSameEntry(copyEntry(Buffer.alloc(40, 'b'), view), put(Buffer.alloc(40, 'b'), 1, 'vvvvv', 9));
-	assert.ok(!reader.get(arena, 100, 41, filterHash(arena, 100, 41), 5, view));
+	assert.ok(!reader.get(arena, 100, 41, keyHash(arena, 100, 41), 5, view));
 });
 
 void test('what a builder is given wrongly is refused', () => {

@@ -152,6 +152,9 @@ export function decodeEdit(bytes: Uint8Array, payloadOffset: number, payloadSize
 /** Bytes of the record at `offset` if its frame could be whole, else 0. */
 export function maybeRecordSize(bytes: Uint8Array, offset: number, size: number): number {
 	if (offset + recordHeaderSize > size || readU32(bytes, offset + recordMagicOffset) !== recordMagic) return 0;
-	const total = recordSize(readU32(bytes, offset + recordPayloadSizeOffset));
+	const payloadSize = readU32(bytes, offset + recordPayloadSizeOffset);
+	// Before rounding up, which damaged sizes above 2^31 would overflow.
+	if (payloadSize > size) return 0;
+	const total = recordSize(payloadSize);
 	return offset + total <= size ? total : 0;
 }

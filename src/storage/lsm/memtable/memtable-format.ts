@@ -1,18 +1,23 @@
 /**
- * The arena of a memtable: one SharedArrayBuffer, addressed in 32-bit words, never freed in part. Entries fill it from the
- * front, nodes from the back, so that the nodes stay close together in the caches. The partition writes it; the background
- * pool reads it to flush. docs/formats/memtable.md is its page.
+ * The arena of a memtable: one SharedArrayBuffer, addressed in 32-bit words, never freed in part. A hash table finds keys, a
+ * radix tree keeps them in order. Entries fill the arena from the front, nodes from the back, so that the nodes stay close
+ * together in the caches. The partition writes it; the background pool reads it to flush. docs/formats/memtable.md is its page.
  *
  *   arena   word 0 magic | 1 root | 2 end of the entries | 3 entries | 4 keys | 5 tombstones | 6 start of the nodes
- *           | 8,9 min sequence | 10,11 max sequence | from word 16: entries … free … nodes
- *   entry   0 previous version (word offset, 0: none) | 1 sequence low | 2 sequence high (21 bits), kind << 24
- *           | 3 keySize (16 bits), entryHasExpiry << 16 | 4 valueSize | [5,6 expiresAtMs as f64] | key | value | pad to 4
+ *           | 7 slotCount | 8,9 min sequence | 10,11 max sequence | from word 16: slots, entries … free … nodes
+ *   slot    0: free | else the newest entry of a key, and above it as many high bits of the key's hash as there is room for
+ *   entry   0 previous version (of a key's first entry: its newest) | 1 sequence low | 2 sequence high (21 bits), kind << 24
+ *           | 3 keySize (16 bits), entryHasExpiry << 16 | 4 valueSize | 5 the key's first entry | [6,7 expiresAtMs as f64]
+ *           | key | value | pad to 4
  *   node    0 type (8 bits), count << 8 | 1 depth | 2 own pointer | 3 sample entry | 4.. by type:
  *           node4    4 labels (1 word)   | 4 pointers
  *           node16   16 labels (4 words) | 16 pointers
  *           node48   256 slot bytes (64 words; 0: none, else slot + 1) | 48 pointers
  *           node256  256 pointers
- *   pointer 0: nothing | word offset * 2: node | word offset * 2 + 1: newest entry of a key
+ *   pointer 0: nothing | word offset * 2: node | word offset * 2 + 1: first entry of a key
+ *
+ * Slots are probed linearly and at most three quarters full. The tree's leaves point to first entries, which never move, so
+ * that a new version of a known key touches the slot and the first entry, and not the tree at all.
  *
  * A node is one of an adaptive radix tree (Leis et al., "The Adaptive Radix Tree", ICDE 2013). `depth` is the count of
  * leading bytes all keys below share, so paths are compressed and never stored: `sample` is the entry of any key below.
@@ -28,17 +33,23 @@ export const arenaEntryCountWord = 3;
 export const arenaKeyCountWord = 4;
 export const arenaTombstoneCountWord = 5;
 export const arenaNodesWord = 6;
+export const arenaSlotCountWord = 7;
 export const arenaMinSequenceWord = 8;
 export const arenaMaxSequenceWord = 10;
 export const arenaHeaderWords = 16;
+
+/** Bytes of arena for each slot: a key with a value of 100 bytes takes some 150. */
+export const arenaBytesPerSlot = 128;
+export const slotCountMin = 64;
 
 export const entryPreviousWord = 0;
 export const entrySequenceWord = 1;
 export const entryKindWord = 2;
 export const entryKeySizeWord = 3;
 export const entryValueSizeWord = 4;
-export const entryExpiryWord = 5;
-export const entryHeaderWords = 5;
+export const entryFirstWord = 5;
+export const entryExpiryWord = 6;
+export const entryHeaderWords = 6;
 export const entryExpiryWords = 2;
 export const entryHasExpiry = 1 << 16;
 

@@ -9,7 +9,7 @@ import { assert } from '../../../base/assert.js';
 import type { EntryIterator } from '../entry.js';
 import type { Memtable } from './memtable.js';
 import { viewEntry } from './memtable.js';
-import { arenaRootWord, entryPreviousWord, nodeDepthWord, nodeOwnWord } from './memtable-format.js';
+import { arenaRootWord, entryFirstWord, entryPreviousWord, nodeDepthWord, nodeOwnWord } from './memtable-format.js';
 import { findChildWord, findLikeEntry, keyByteOffset, keySizeOf, nextLabel, sharedPrefixSize } from './radix-tree.js';
 
 export class MemtableIterator implements EntryIterator {
@@ -45,8 +45,8 @@ export class MemtableIterator implements EntryIterator {
 
 	next(): void {
 		assert(this.valid, 'next() on a valid iterator');
-		const previous = this.#words[this.#entry + entryPreviousWord];
-		if (previous !== 0) this.#show(previous);
+		const words = this.#words;
+		if (words[this.#entry + entryFirstWord] !== this.#entry) this.#show(words[this.#entry + entryPreviousWord]);
 		else this.#nextKey();
 	}
 
@@ -105,7 +105,7 @@ export class MemtableIterator implements EntryIterator {
 				pointer = words[findChildWord(words, this.#bytes, node, label)];
 			}
 		}
-		this.#show(pointer >>> 1);
+		this.#show(words[(pointer >>> 1) + entryPreviousWord]);
 	}
 
 	/** Climbs until a node has a larger child, and enters that. */

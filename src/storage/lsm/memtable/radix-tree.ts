@@ -6,13 +6,11 @@
  */
 import { assert } from '../../../base/assert.js';
 import {
-	arenaKeyCountWord,
 	arenaNodesWord,
 	arenaRootWord,
 	entryHasExpiry,
 	entryHeaderWords,
 	entryKeySizeWord,
-	entryPreviousWord,
 	node4,
 	node16,
 	node48,
@@ -82,33 +80,6 @@ export function nextLabel(words: Int32Array, bytes: Uint8Array, node: number, af
 	return best;
 }
 
-/**
- * Follows the key's bytes without comparing the compressed ones.
- * @returns the word holding the pointer of the only entry the key can be, or 0 when the key is surely absent
- */
-export function findEntryWord(
-	words: Int32Array,
-	bytes: Uint8Array,
-	key: Uint8Array,
-	keyOffset: number,
-	keySize: number,
-): number {
-	let word = arenaRootWord;
-	let pointer = words[word];
-	while ((pointer & 1) === 0) {
-		if (pointer === 0) return 0;
-		const node = pointer >>> 1;
-		const depth = words[node + nodeDepthWord];
-		if (keySize <= depth) {
-			return keySize === depth && words[node + nodeOwnWord] !== 0 ? node + nodeOwnWord : 0;
-		}
-		word = findChildWord(words, bytes, node, key[keyOffset + depth]);
-		if (word === 0) return 0;
-		pointer = words[word];
-	}
-	return word;
-}
-
 /** The entry most like the key that a blind descent finds: it shares as long a prefix as any entry does. Tree not empty. */
 export function findLikeEntry(
 	words: Int32Array,
@@ -127,20 +98,6 @@ export function findLikeEntry(
 		pointer = words[word];
 	}
 	return pointer >>> 1;
-}
-
-export function entryKeyEquals(
-	words: Int32Array,
-	bytes: Uint8Array,
-	entry: number,
-	key: Uint8Array,
-	keyOffset: number,
-	keySize: number,
-): boolean {
-	if (keySizeOf(words, entry) !== keySize) return false;
-	const at = keyByteOffset(words, entry);
-	for (let i = 0; i < keySize; i++) if (bytes[at + i] !== key[keyOffset + i]) return false;
-	return true;
 }
 
 /** Count of leading bytes the entry's key and the given one share. */
@@ -199,8 +156,10 @@ function growNode(words: Int32Array, bytes: Uint8Array, node: number): number {
 	return grown;
 }
 
-/** Puts `entry` (already written) into the tree as the newest version of its key. Room for two nodes is the caller's duty. */
-export function insertEntry(
+/**
+ * Puts the first entry of a key that the tree does not have into the tree. Room for two nodes is the caller's duty.
+ */
+export function insertKey(
 	words: Int32Array,
 	bytes: Uint8Array,
 	entry: number,
@@ -208,23 +167,11 @@ export function insertEntry(
 	keyOffset: number,
 	keySize: number,
 ): void {
-	const pointer = entry * 2 + 1;
-	const foundWord = findEntryWord(words, bytes, key, keyOffset, keySize);
-	if (foundWord !== 0) {
-		const newest = words[foundWord] >>> 1;
-		if (entryKeyEquals(words, bytes, newest, key, keyOffset, keySize)) {
-			words[entry + entryPreviousWord] = newest;
-			words[foundWord] = pointer;
-			return;
-		}
-	}
-	words[entry + entryPreviousWord] = 0;
-	words[arenaKeyCountWord]++;
 	if (words[arenaRootWord] === 0) {
-		words[arenaRootWord] = pointer;
+		words[arenaRootWord] = entry * 2 + 1;
 		return;
 	}
-	const like = foundWord !== 0 ? words[foundWord] >>> 1 : findLikeEntry(words, bytes, key, keyOffset, keySize);
+	const like = findLikeEntry(words, bytes, key, keyOffset, keySize);
 	const shared = sharedPrefixSize(words, bytes, like, key, keyOffset, keySize);
 	insertAtDepth(words, bytes, entry, key, keyOffset, keySize, like, shared);
 }

@@ -5,16 +5,13 @@
  *
  *   payload   u32 lineCount | u8 probeCount | 3 zero bytes | lineCount lines of 64 bytes
  *
- * A key is known by its 32-bit `filterHash`, computed once per read for all tables. Its high part picks the line, the
+ * A key is known by its 32-bit `keyHash`, computed once per read for all tables. Its high part picks the line, the
  * product with odd constants the bits. Immutable once built; any thread may read.
  */
 import { assert } from '../../../base/assert.js';
 import { readU32, writeU32 } from '../../../base/bytes.js';
-import { xxh32 } from '../../../base/xxh32.js';
 import { filterHeaderSize, filterLineCountOffset, filterLineSize, filterProbeCountOffset } from './table-format.js';
 
-/** Not routing's seed: within one partition routing hashes are all alike, and would crowd into few lines. */
-const filterSeed = 0x5f11_7e25;
 const probeMultiplier = 0x9e37_79b9;
 const lineBitCount = filterLineSize * 8;
 /** Shift that leaves a bit number within a line. */
@@ -24,14 +21,9 @@ const probeCountMax = 12;
 const lineCountMax = 2 ** 20;
 const twoTo32 = 0x1_0000_0000;
 
-/** The hash of a key that filters are asked with: XXH32 with a seed of its own. */
-export function filterHash(key: Uint8Array, offset: number, size: number): number {
-	return xxh32(key, offset, size, filterSeed);
-}
-
 /**
  * Builds the payload of a filter block.
- * @param hashes `filterHash` of each distinct key in `[0, count)`
+ * @param hashes `keyHash` of each distinct key in `[0, count)`
  * @param bitsPerKey 10 gives about 1 % false positives; 0 makes a filter that lets every key through
  */
 export function encodeFilter(hashes: Uint32Array, count: number, bitsPerKey: number): Uint8Array {
@@ -75,7 +67,7 @@ export class Filter {
 		return new Filter(Uint8Array.from(payload.subarray(filterHeaderSize)), lineCount, probeCount);
 	}
 
-	/** False: the key is certainly not in the table. @param keyHash its `filterHash` */
+	/** False: the key is certainly not in the table. @param keyHash its `keyHash` */
 	mayContain(keyHash: number): boolean {
 		if (this.#lineCount === 0) return true;
 		const lines = this.#lines;

@@ -16,9 +16,10 @@ import { blockSizeDefault, bloomBitsPerKey, keySizeMax, sequenceMax, valueSizeMa
 import { compressBlock } from '../../../codec/lz4.js';
 import type { FileHandle } from '../../../env/ports.js';
 import { kindPut, kindTombstone } from '../entry.js';
+import { keyHash } from '../key-hash.js';
 import { encodeBlockHeader } from './block-frame.js';
 import { DataBlockBuilder } from './data-block-builder.js';
-import { encodeFilter, filterHash } from './filter.js';
+import { encodeFilter } from './filter.js';
 import { encodeFooter } from './footer.js';
 import { encodeProperties } from './properties.js';
 import {
@@ -194,7 +195,7 @@ export class TableBuilder {
 			grown.set(this.#hashes);
 			this.#hashes = grown;
 		}
-		this.#hashes[this.#keyCount++] = filterHash(key, keyOffset, keySize);
+		this.#hashes[this.#keyCount++] = keyHash(key, keyOffset, keySize);
 	}
 
 	#meta(firstKey: Uint8Array): TableMeta {

@@ -94,14 +94,14 @@ export class TableReader {
 		return new TableReader(file, properties, index, filter, cache);
 	}
 
-	/** False: the key is certainly not here. @param keyHash its `filterHash` */
+	/** False: the key is certainly not here. @param keyHash its `keyHash` */
 	mayContain(keyHash: number): boolean {
 		return this.#filter.mayContain(keyHash);
 	}
 
 	/**
 	 * Finds the newest version of a key with sequence <= `maxSequence`; tombstones and expired entries are found too.
-	 * @param keyHash `filterHash` of the key
+	 * @param keyHash `keyHash` of the key
 	 * @param view filled when true is returned; its value is lent until the next call
 	 * @throws MillraceError MILLRACE_CORRUPT; and what `FileHandle.read` throws
 	 */

@@ -6,7 +6,8 @@ import { compareBytes } from '../../../base/bytes.js';
 import { keySizeMax } from '../../../base/limits.js';
 import type { FileHandle } from '../../../env/ports.js';
 import { kindPut, kindTombstone } from '../entry.js';
-import { type Filter, filterHash } from './filter.js';
+import { keyHash } from '../key-hash.js';
+import type { Filter } from './filter.js';
 import type { TableProperties } from './properties.js';
 import { restartInterval, tagHasExpiry, tagKindMask } from './table-format.js';
 import type { TableIndex } from './table-index.js';
@@ -77,7 +78,7 @@ class TableVerifier {
 		}
 		if (order !== 0) {
 			this.#keyCount++;
-			if (!this.#filter.mayContain(filterHash(key, 0, keySize))) this.#fail('the filter denies a key');
+			if (!this.#filter.mayContain(keyHash(key, 0, keySize))) this.#fail('the filter denies a key');
 			if (this.#position === 0 && blockNumber > 0) {
 				const separator = this.#index.compareSeparator(blockNumber - 1, key, 0, keySize);
 				if (separator >= 0) this.#fail('a separator is not below the block after it');

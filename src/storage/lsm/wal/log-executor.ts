@@ -11,6 +11,7 @@
  */
 import { assert } from '../../../base/assert.js';
 import { bufferOver, copyBytes, readU32, readU53, writeU53 } from '../../../base/bytes.js';
+import { systemCodeOf } from '../../../base/errors.js';
 import { groupSizeMax } from '../../../base/limits.js';
 import { writeChecksum64 } from '../../../codec/checksum.js';
 import type { Durability } from '../../../command/worker-boot.js';
@@ -190,16 +191,24 @@ export class LogExecutor {
 	#stop(): void {
 		this.commit();
 		this.sync();
-		if (this.#segment !== undefined && this.#segmentEnd + groupHeaderSize <= this.#segment.size()) {
-			const seal = Buffer.alloc(groupHeaderSize);
-			encodeGroupHeader(seal, 0, 0, this.#segmentId, this.#segmentEnd, 0, this.#syncedSequence + 1, 0);
-			writeU53(seal, groupDurableSequenceOffset, this.#syncedSequence);
-			writeChecksum64(seal, groupCheckedOffset, groupHeaderSize - groupCheckedOffset, seal, groupChecksumOffset);
-			this.#segment.write(seal, 0, seal.length, this.#segmentEnd);
-			this.#segment.sync();
-		}
+		if (this.#segment !== undefined) this.#seal(this.#segment);
 		this.#segment?.close();
 		this.#manifest?.close();
 		this.isStopped = true;
+	}
+
+	/** A segment that is full grows by its seal; on a full disk it goes without, for everything it holds is durable. */
+	#seal(segment: FileHandle): void {
+		const seal = Buffer.alloc(groupHeaderSize);
+		encodeGroupHeader(seal, 0, 0, this.#segmentId, this.#segmentEnd, 0, this.#syncedSequence + 1, 0);
+		writeU53(seal, groupDurableSequenceOffset, this.#syncedSequence);
+		const checkedSize = groupHeaderSize - groupCheckedOffset;
+		writeChecksum64(seal, groupCheckedOffset, checkedSize, seal, groupChecksumOffset);
+		try {
+			segment.write(seal, 0, seal.length, this.#segmentEnd);
+			segment.sync();
+		} catch (error) {
+			if (systemCodeOf(error) !== 'ENOSPC') throw error;
+		}
 	}
 }

@@ -90,6 +90,16 @@ export class SegmentReader {
 		return { isBlank, offset, provenSequence };
 	}
 
+	/** True when this file, which nothing vouches for, is segment `id` and a whole group of it stands anywhere in it. */
+	holdsGroups(id: number): boolean {
+		const size = this.#load(id);
+		if (!this.#isHeader(id, size)) return false;
+		for (let at = segmentHeaderSize; at + groupHeaderSize <= size; at += 8) {
+			if (this.#isGroup(id, at, size)) return true;
+		}
+		return false;
+	}
+
 	#load(id: number): number {
 		const path = `${this.#directory}/${segmentFileName(id)}`;
 		if (!this.#fileSystem.exists(path)) {
@@ -108,18 +118,22 @@ export class SegmentReader {
 		}
 	}
 
-	#checkHeader(id: number, size: number): void {
-		const path = `${this.#directory}/${segmentFileName(id)}`;
+	#isHeader(id: number, size: number): boolean {
 		const header = this.#buffer;
-		const isWhole =
+		return (
 			size >= segmentHeaderSize &&
 			readU32(header, segmentMagicOffset) === segmentMagic &&
 			checksum64Matches(header, 0, segmentChecksumOffset, header, segmentChecksumOffset) &&
-			readU53(header, segmentIdOffset) === id;
-		if (!isWhole) {
+			readU53(header, segmentIdOffset) === id
+		);
+	}
+
+	#checkHeader(id: number, size: number): void {
+		const path = `${this.#directory}/${segmentFileName(id)}`;
+		if (!this.#isHeader(id, size)) {
 			throw new MillraceError('MILLRACE_CORRUPT', `${path} does not begin with the header of segment ${id}`);
 		}
-		const version = readU32(header, segmentVersionOffset);
+		const version = readU32(this.#buffer, segmentVersionOffset);
 		if (version > walFormatVersion) {
 			throw new MillraceError(
 				'MILLRACE_FORMAT_NEWER',
