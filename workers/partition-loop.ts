@@ -11,6 +11,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { readU32 } from '../src/base/bytes.js';
 import { codeOf, MillraceError, statusOk } from '../src/base/errors.js';
+import { registerShared } from '../src/base/word-copy.js';
 import {
 	isWrite,
 	opBarrier,
@@ -103,6 +104,9 @@ export class PartitionLoop implements PartitionHost {
 	constructor(parts: LoopParts) {
 		this.#parts = parts;
 		this.#words = new Int32Array(parts.shared);
+		for (const bytes of [parts.requests.source, parts.replies.bytes, parts.heldReplies.bytes, parts.log.bytes]) {
+			registerShared(bytes);
+		}
 	}
 
 	get queue(): RingProducer {

@@ -2,7 +2,8 @@
  * Writes replies into the two rings that lead to the main thread: at once visible ones into the reply ring, ones that wait
  * for a commit into the commit ring. Runs on the partition's thread.
  */
-import { copyBytes, readU32, writeF64, writeU32 } from '../src/base/bytes.js';
+import { readU32, writeF64, writeU32 } from '../src/base/bytes.js';
+import { copyShared } from '../src/base/word-copy.js';
 import {
 	replyHeaderSize,
 	replyKindOffset,
@@ -44,6 +45,6 @@ export function writeReply(
 	target[at + replyKindOffset + 1] = 0;
 	target[at + replyKindOffset + 2] = 0;
 	writeF64(target, at + replyNumberOffset, result.number);
-	copyBytes(result.payload, result.payloadOffset, target, at + replyHeaderSize, result.payloadSize);
+	copyShared(result.payload, result.payloadOffset, target, at + replyHeaderSize, result.payloadSize);
 	ring.commit();
 }

@@ -43,7 +43,7 @@ export class Database implements AsyncDisposable {
 	readonly #sink: number;
 	/** Commands that found their ring full; in order, sent when there is room. */
 	readonly #waiting: Submission[] = [];
-	#isClosed = false;
+	#closing: Promise<void> | undefined;
 	#onIdle: (() => void) | undefined;
 
 	private constructor(engine: Engine) {
@@ -60,7 +60,7 @@ export class Database implements AsyncDisposable {
 		const engine = await Engine.start({
 			...options,
 			onDeath: (error) => {
-				if (database !== undefined) database.#calls.failAll(error);
+				database?.#onDeath(error);
 				options.onDeath?.(error);
 			},
 		});
@@ -79,30 +79,35 @@ export class Database implements AsyncDisposable {
 
 	/** Values in the order of the keys; undefined where there is none. */
 	getMany(keys: readonly Bytes[]): Promise<(Uint8Array | undefined)[]> {
-		const keyBytes = keys.map(mustKey);
-		if (keys.length === 0) return Promise.resolve([]);
-		return this.#call(
-			keys.length,
-			(call) => call.values,
-			(slot) => {
-				for (let part = 0; part < keyBytes.length; part++) {
-					this.#submitKey(slot, part, opGet, 0, 0, keyBytes[part], none);
-				}
-			},
-		);
+		return attempt(() => {
+			if (!Array.isArray(keys)) throw new TypeError('getMany takes an array of keys');
+			const keyBytes = keys.map(mustKey);
+			if (keys.length === 0) return Promise.resolve([]);
+			return this.#call(
+				keys.length,
+				(call) => call.values,
+				(slot) => {
+					for (let part = 0; part < keyBytes.length; part++) {
+						this.#submitKey(slot, part, opGet, 0, 0, keyBytes[part], none);
+					}
+				},
+			);
+		});
 	}
 
-	async has(key: Bytes): Promise<boolean> {
+	has(key: Bytes): Promise<boolean> {
 		return this.#callKey(opHas, 0, 0, key, none, (call) => call.status === statusOk);
 	}
 
 	/** @returns the version written, or undefined when a condition of the options was not met */
 	put(key: Bytes, value: Bytes, options?: PutOptions): Promise<{ version: number } | undefined> {
-		const { flags, expiryMs, isRelative } = checkPutOptions(options);
-		const expiresAtMs = isRelative ? Date.now() + expiryMs : expiryMs;
-		return this.#callKey(opPut, flags, expiresAtMs, key, mustValue(value), (call) =>
-			call.status === statusNotFound ? undefined : { version: call.number },
-		);
+		return attempt(() => {
+			const { flags, expiryMs, isRelative } = checkPutOptions(options);
+			const expiresAtMs = isRelative ? Date.now() + expiryMs : expiryMs;
+			return this.#callKey(opPut, flags, expiresAtMs, key, mustValue(value), (call) =>
+				call.status === statusNotFound ? undefined : { version: call.number },
+			);
+		});
 	}
 
 	/** @returns true when the key was there */
@@ -115,8 +120,10 @@ export class Database implements AsyncDisposable {
 	 * @throws MILLRACE_NOT_INTEGER, MILLRACE_OVERFLOW
 	 */
 	increment(key: Bytes, delta: number | bigint = 1): Promise<bigint> {
-		return this.#callKey(opIncrement, 0, 0, key, Buffer.from(mustDelta(delta), 'latin1'), (call) =>
-			BigInt(Buffer.from(call.values[0] ?? none).toString('latin1')),
+		return attempt(() =>
+			this.#callKey(opIncrement, 0, 0, key, Buffer.from(mustDelta(delta), 'latin1'), (call) =>
+				BigInt(Buffer.from(call.values[0] ?? none).toString('latin1')),
+			),
 		);
 	}
 
@@ -138,8 +145,12 @@ export class Database implements AsyncDisposable {
 	}
 
 	/** Waits for calls under way, makes everything durable, and lets the directory go. Idempotent. */
-	async close(): Promise<void> {
-		this.#isClosed = true;
+	close(): Promise<void> {
+		this.#closing ??= this.#close();
+		return this.#closing;
+	}
+
+	async #close(): Promise<void> {
 		if (this.#calls.count > 0 && this.#engine.death === undefined) {
 			await new Promise<void>((resolve) => {
 				this.#onIdle = resolve;
@@ -156,7 +167,8 @@ export class Database implements AsyncDisposable {
 	#call<T>(parts: number, finish: (call: PendingCall) => T, send: (slot: number) => void): Promise<T> {
 		const { death } = this.#engine;
 		if (death !== undefined) return Promise.reject(death);
-		if (this.#isClosed) return Promise.reject(new MillraceError('MILLRACE_CLOSED', 'the database is closed'));
+		if (this.#closing !== undefined)
+			return Promise.reject(new MillraceError('MILLRACE_CLOSED', 'the database is closed'));
 		return new Promise((resolve, reject) => {
 			const slot = this.#calls.add({
 				finish: (call) => resolve(finish(call)),
@@ -179,8 +191,10 @@ export class Database implements AsyncDisposable {
 		value: Uint8Array,
 		finish: (call: PendingCall) => T,
 	): Promise<T> {
-		const keyBytes = mustKey(key);
-		return this.#call(1, finish, (slot) => this.#submitKey(slot, 0, opcode, flags, argument, keyBytes, value));
+		return attempt(() => {
+			const keyBytes = mustKey(key);
+			return this.#call(1, finish, (slot) => this.#submitKey(slot, 0, opcode, flags, argument, keyBytes, value));
+		});
 	}
 
 	#callAll<T>(opcode: number, finish: (call: PendingCall) => T): Promise<T> {
@@ -226,7 +240,7 @@ export class Database implements AsyncDisposable {
 	#submit(submission: Submission): void {
 		if (this.#waiting.length > 0 || !this.#maybeSend(submission)) {
 			const { key, value } = submission;
-			this.#waiting.push({ ...submission, key: Uint8Array.from(key), value: Uint8Array.from(value) });
+			this.#waiting.push({ ...submission, key: new Uint8Array(key), value: new Uint8Array(value) });
 		}
 	}
 
@@ -255,9 +269,17 @@ export class Database implements AsyncDisposable {
 		this.#waiting.splice(0, sent);
 	}
 
+	/** Nothing under way will be answered; what the partitions that live still answer is not waited for. */
+	#onDeath(error: MillraceError): void {
+		this.#waiting.length = 0;
+		this.#calls.failAll(error);
+		this.#onIdle?.();
+	}
+
 	#makeSink(): ReplySink {
 		return {
 			onReply: (slot, part, status, kind, number, bytes, offset, size) => {
+				if (this.#engine.death !== undefined) return;
 				const call = this.#calls.get(slot);
 				call.status = status;
 				call.number += number;
@@ -273,5 +295,14 @@ export class Database implements AsyncDisposable {
 			},
 			onRoom: () => this.#sendWaiting(),
 		};
+	}
+}
+
+/** Misuse rejects like every other error, so that a caller has one place to catch. */
+function attempt<T>(start: () => Promise<T>): Promise<T> {
+	try {
+		return start();
+	} catch (error) {
+		return Promise.reject(error);
 	}
 }

@@ -45,7 +45,7 @@ function findLive(
 	result: CommandResult,
 ): boolean {
 	if (!tree.get(hash, bytes, keyOffset, keySize, found)) {
-		result.observedSequence = tree.clearSequence;
+		result.observedSequence = tree.absenceSequence;
 		return false;
 	}
 	result.observedSequence = found.sequence;

@@ -87,7 +87,7 @@ export function flushMemtable(
 	tableId: number,
 	blockSize: number,
 ): JobResult {
-	const source = new MemtableIterator(new Memtable(arena));
+	const source = new MemtableIterator(new Memtable(arena), true);
 	source.seekFirst();
 	return writeTable(fileSystem, directory, tableId, blockSize, (builder) =>
 		writeMerged(source, builder, { keepSequences: [], dropTombstones: false, expiredBeforeMs: 0 }),

@@ -24,8 +24,11 @@ export class LsmTree {
 	/** Newest first. */
 	#tables: Pinned<TableReader>[];
 	#view: ReadView;
-	/** Sequence of the last clear: older entries are gone, wherever they may still be stored. */
-	clearSequence = 0;
+	/**
+	 * Commands up to this one may be why nothing is stored for a key: the last clear, and the tombstones that merges dropped.
+	 * What finds nothing depends on all of them.
+	 */
+	absenceSequence = 0;
 
 	/** @param tables newest first */
 	constructor(options: PartitionOptions, tables: readonly TableReader[]) {
@@ -84,7 +87,7 @@ export class LsmTree {
 		this.#active = this.#mustTakeMemtable();
 		this.#immutables = [];
 		this.#tables = [];
-		this.clearSequence = sequence;
+		this.absenceSequence = sequence;
 		this.#renewView();
 		for (const memtable of dropped) memtable.unpin();
 		for (const table of droppedTables) table.unpin();
@@ -126,6 +129,9 @@ export class LsmTree {
 			inputs.every((table, index) => table.value.meta.id === inputIds[index]),
 			'merged tables are neighbours',
 		);
+		if (first + inputs.length === this.#tables.length) {
+			this.absenceSequence = Math.max(this.absenceSequence, inputs[0].value.meta.maxSequence);
+		}
 		const replacement = output === undefined ? [] : [this.#pinnedTable(output)];
 		this.#tables = [...this.#tables.slice(0, first), ...replacement, ...this.#tables.slice(first + inputIds.length)];
 		this.#renewView();

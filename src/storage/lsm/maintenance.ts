@@ -56,6 +56,8 @@ export class Maintenance {
 	#flushedTimestampMs = 0;
 	#rotationTimesMs: number[] = [];
 	#diskFullUntilMs = 0;
+	/** What the clock showed at the last tick. */
+	#clockMs = 0;
 	#refusal: MillraceError | undefined;
 	flushCount = 0;
 	mergeCount = 0;
@@ -144,12 +146,17 @@ export class Maintenance {
 
 	/** Milliseconds until `tick` has something to do; undefined: nothing. */
 	tickDelayMs(nowMs: number): number | undefined {
-		return this.#diskFullUntilMs === 0 ? undefined : Math.max(1, this.#diskFullUntilMs - nowMs);
+		if (this.#diskFullUntilMs === 0) return undefined;
+		const delayMs = this.#diskFullUntilMs - nowMs;
+		return delayMs > retryDelayMs ? 1 : Math.max(1, delayMs);
 	}
 
-	/** Tries again what a full disk stopped. */
+	/** Tries again what a full disk stopped. @param nowMs what the clock shows: it may have been put back */
 	tick(nowMs: number): void {
-		if (this.#diskFullUntilMs === 0 || nowMs < this.#diskFullUntilMs) return;
+		this.#clockMs = nowMs;
+		if (this.#diskFullUntilMs === 0) return;
+		const delayMs = this.#diskFullUntilMs - nowMs;
+		if (delayMs > 0 && delayMs <= retryDelayMs) return;
 		this.#diskFullUntilMs = 0;
 		this.maybePrepareSegment();
 		this.#maybeFlush();
@@ -286,7 +293,7 @@ export class Maintenance {
 	/** A full disk passes; anything else is for a person: writes are refused, reads go on. */
 	#onJobFailed(what: string, error: JobFailure): void {
 		if (error.systemCode === 'ENOSPC') {
-			this.#diskFullUntilMs = this.nowMs + retryDelayMs;
+			this.#diskFullUntilMs = this.#clockMs + retryDelayMs;
 			return;
 		}
 		const code: ErrorCode = error.code ?? 'MILLRACE_POISONED';

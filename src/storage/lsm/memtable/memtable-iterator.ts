@@ -24,6 +24,7 @@ export class MemtableIterator implements EntryIterator {
 	valueOffset = 0;
 	valueSize = 0;
 
+	readonly #isNewestOnly: boolean;
 	readonly #words: Int32Array;
 	readonly #bytes: Uint8Array;
 	/** Pairs: node, label of the child we are in (-1: its own key). */
@@ -31,7 +32,9 @@ export class MemtableIterator implements EntryIterator {
 	#pathSize = 0;
 	#entry = 0;
 
-	constructor(memtable: Memtable) {
+	/** @param isNewestOnly skip all but the newest version of each key: saves a flush a cache miss for each old one */
+	constructor(memtable: Memtable, isNewestOnly = false) {
+		this.#isNewestOnly = isNewestOnly;
 		this.#words = memtable.words;
 		this.#bytes = memtable.bytes;
 		this.key = memtable.bytes;
@@ -46,7 +49,8 @@ export class MemtableIterator implements EntryIterator {
 	next(): void {
 		assert(this.valid, 'next() on a valid iterator');
 		const words = this.#words;
-		if (words[this.#entry + entryFirstWord] !== this.#entry) this.#show(words[this.#entry + entryPreviousWord]);
+		const hasOlder = words[this.#entry + entryFirstWord] !== this.#entry;
+		if (hasOlder && !this.#isNewestOnly) this.#show(words[this.#entry + entryPreviousWord]);
 		else this.#nextKey();
 	}
 

@@ -9,6 +9,7 @@
 import { assert } from '../../../base/assert.js';
 import { copyBytes, readF64, writeF64 } from '../../../base/bytes.js';
 import { keySizeMax, valueSizeMax } from '../../../base/limits.js';
+import { copyShared, registerShared } from '../../../base/word-copy.js';
 import { type EntryView, kindTombstone } from '../entry.js';
 import {
 	arenaBytesPerSlot,
@@ -76,6 +77,7 @@ export class Memtable {
 		this.arena = arena;
 		this.words = new Int32Array(arena);
 		this.bytes = new Uint8Array(arena);
+		registerShared(this.bytes);
 		const slotCount = Math.max(slotCountMin, 2 ** Math.floor(Math.log2(arena.byteLength / arenaBytesPerSlot)));
 		this.#slotMask = slotCount - 1;
 		this.#entryBits = Math.ceil(Math.log2(this.words.length));
@@ -157,7 +159,7 @@ export class Memtable {
 		words[entry + entryValueSizeWord] = valueSize;
 		if (hasExpiry) writeF64(bytes, (entry + entryExpiryWord) * 4, expiresAtMs);
 		if (key === value && valueOffset === keyOffset + keySize) {
-			copyBytes(key, keyOffset, bytes, at, keySize + valueSize);
+			copyShared(key, keyOffset, bytes, at, keySize + valueSize);
 		} else {
 			copyBytes(key, keyOffset, bytes, at, keySize);
 			copyBytes(value, valueOffset, bytes, at + keySize, valueSize);

@@ -7,6 +7,7 @@
 import { assert } from '../../../base/assert.js';
 import { copyBytes, writeU32 } from '../../../base/bytes.js';
 import { groupSizeMax } from '../../../base/limits.js';
+import { copyShared } from '../../../base/word-copy.js';
 import type { LogQueue } from '../log-queue.js';
 import {
 	logEdit,
@@ -64,7 +65,7 @@ export class GroupBuilder {
 	append(bytes: Uint8Array, offset: number, size: number, sequence: number): void {
 		assert(this.fits(size) && sequence === this.#firstSequence + this.#count, 'room was checked, sequences follow');
 		const at = this.#offset + logHeaderSize + groupHeaderSize + this.#payloadSize;
-		copyBytes(bytes, offset, this.#queue.target, at, size);
+		copyShared(bytes, offset, this.#queue.target, at, size);
 		this.#payloadSize += size;
 		this.#count++;
 	}
