@@ -33,7 +33,7 @@ const durabilities = [
 	{ name: 'interval', ours: 'interval', redis: 'everysec' },
 ] as const;
 
-/** The aims, as ratios to Redis with the same durability. */
+/** The aims, as ratios to Redis with the same durability; SET has one with 'always' only. */
 const aims: Record<string, number> = {
 	'SET 64': 1.3,
 	'SET 16': 1.2,
@@ -169,6 +169,7 @@ function printTable(cells: readonly Cell[]): void {
 	console.log('durability | cell     |     ours/s |    redis/s | ratio | aim');
 	for (const { durability, test, depth, ours, redis } of cells) {
 		const ratio = median(ours) / median(redis);
+		const hasAim = test === 'GET' || durability === 'always';
 		const aim = aims[`${test} ${depth}`] ?? 0;
 		const columns = [
 			durability.padEnd(10),
@@ -176,7 +177,7 @@ function printTable(cells: readonly Cell[]): void {
 			Math.round(median(ours)).toLocaleString('en').padStart(10),
 			Math.round(median(redis)).toLocaleString('en').padStart(10),
 			ratio.toFixed(2).padStart(5),
-			`${aim.toFixed(1)} ${ratio >= aim ? 'met' : 'missed'}`,
+			hasAim ? `${aim.toFixed(1)} ${ratio >= aim ? 'met' : 'missed'}` : '-',
 		];
 		console.log(columns.join(' | '));
 	}

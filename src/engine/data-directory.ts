@@ -8,6 +8,7 @@
  *
  * The head file is written last when a directory is created, so a directory with it is complete.
  */
+import { dirname, resolve } from 'node:path';
 import { MillraceError, systemCodeOf } from '../base/errors.js';
 import { partitionCountMax } from '../base/limits.js';
 import { xxh32 } from '../base/xxh32.js';
@@ -100,11 +101,19 @@ function refuseForeign(fileSystem: FileSystem, path: string, headPath: string): 
 	);
 }
 
+/** A directory whose name is not synced in the one above it may be gone after a power failure, with all it holds. */
+function makeDurableDirectory(fileSystem: FileSystem, path: string): void {
+	const made: string[] = [];
+	for (let at = resolve(path); !fileSystem.exists(at); at = dirname(at)) made.push(at);
+	fileSystem.makeDirectory(path);
+	for (const at of made) fileSystem.syncDirectory(dirname(at));
+}
+
 function lockDirectory(fileSystem: FileSystem, path: string, headPath: string): FileLock {
 	let held: FileLock | string;
 	try {
 		refuseForeign(fileSystem, path, headPath);
-		fileSystem.makeDirectory(path);
+		makeDurableDirectory(fileSystem, path);
 		held = fileSystem.lock(`${path}/${lockFileName}`, String(process.pid));
 	} catch (error) {
 		throw directoryError(path, error);

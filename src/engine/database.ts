@@ -60,7 +60,7 @@ export class Database implements AsyncDisposable {
 		const engine = await Engine.start({
 			...options,
 			onDeath: (error) => {
-				database?.#onDeath(error);
+				if (database !== undefined) database.#onDeath(error);
 				options.onDeath?.(error);
 			},
 		});

@@ -118,8 +118,9 @@ export class LogExecutor {
 		this.#publishPosition = -1;
 	}
 
-	/** Makes everything written so far durable. Durability 'interval' calls it by the clock. */
+	/** Makes everything accepted so far durable. Durability 'interval' calls it by the clock. */
 	sync(): void {
+		this.#writeStaged();
 		if (!this.#isDirty || this.#segment === undefined) return;
 		this.#segment.sync();
 		this.#isDirty = false;
