@@ -108,12 +108,20 @@ function addServe(program: Command, io: CommandIo, setExitCode: SetExitCode): vo
 				.choices(['always', 'interval', 'none'])
 				.default('always'),
 		)
+		.addOption(
+			new Option(
+				'--damaged-log <choice>',
+				'what to do when the log is damaged before its end: refuse to start, or cut it there',
+			)
+				.choices(['refuse', 'truncate'])
+				.default('refuse'),
+		)
 		.addHelpText('after', serveHelp)
 		.action(async (options) => {
 			// Only now, because a client command needs none of the engine.
 			const { serve } = await import('./serve-command.js');
-			const { dir: directory, host, port, partitions, durability } = options;
-			setExitCode(await serve({ directory, host, port, partitions, durability }, io));
+			const { dir: directory, host, port, partitions, durability, damagedLog } = options;
+			setExitCode(await serve({ directory, host, port, partitions, durability, damagedLog }, io));
 		});
 }
 

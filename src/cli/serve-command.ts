@@ -16,16 +16,18 @@ export interface ServeOptions {
 	readonly port: number;
 	readonly partitions: number | undefined;
 	readonly durability: 'always' | 'interval' | 'none';
+	readonly damagedLog: 'refuse' | 'truncate';
 }
 
 /** @returns the exit code, when the server has ended */
 export async function serve(options: ServeOptions, io: CommandIo): Promise<number> {
-	const { directory, host, port, partitions, durability } = options;
+	const { directory, host, port, partitions, durability, damagedLog } = options;
 	const serverOptions: ServerOptions = {
 		directory,
 		host,
 		port,
 		durability,
+		damagedLog,
 		log: (line) => io.stderr.write(`${line}\n`),
 		...(partitions === undefined ? {} : { partitions }),
 	};

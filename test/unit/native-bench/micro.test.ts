@@ -7,7 +7,15 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const directory = fileURLToPath(new URL('../../../native-bench/micro/', import.meta.url));
-const benches = ['ring-threads.js', 'ring.js', 'router.js', 'wake-latency.js', 'xxh32.js'];
+const benches = [
+	'memtable.js',
+	'resp-bench.js',
+	'ring-threads.js',
+	'ring.js',
+	'router.js',
+	'wake-latency.js',
+	'xxh32.js',
+];
 
 for (const bench of benches) {
 	void test(`${bench} runs`, async () => {
@@ -20,7 +28,7 @@ for (const bench of benches) {
 	});
 }
 
-void test('every ring and routing benchmark is run here', () => {
-	const found = readdirSync(directory).filter((name) => /^(ring|router|wake|xxh32).*(?<!-worker)\.js$/.test(name));
+void test('every micro benchmark is run here', () => {
+	const found = readdirSync(directory).filter((name) => /(?<!-worker|harness)\.js$/.test(name));
 	assert.deepEqual(found.sort(), benches);
 });
