@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 const directory = fileURLToPath(new URL('../../../native-bench/micro/', import.meta.url));
 const benches = [
 	'memtable.js',
-	'resp-bench.js',
+	'resp.js',
 	'ring-threads.js',
 	'ring.js',
 	'router.js',

@@ -1,7 +1,7 @@
 /**
  * RESP on the main thread alone: parse, submit, reply, write, without partitions or sockets. A port that copies each
  * command as the ring would and answers a burst at its end; a socket that takes all at once.
- * Run: node dist/native-bench/micro/resp-bench.js [P] [valueSize] [commandCount]
+ * Run: node dist/native-bench/micro/resp.js [P] [valueSize] [commandCount]
  */
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
@@ -10,10 +10,13 @@ import { encodeCommand, opGet, replyNone, replyValue } from '../../src/command/c
 import type { CommandPort, ReplySink } from '../../src/command/command-port.js';
 import { Connection } from '../../src/net/connection.js';
 import { RespSession } from '../../src/protocol/resp/resp-session.js';
+import { isTiny, printHeader, printRounds } from './harness.js';
 
 const depth = Number(process.argv[2] ?? 64);
 const value = Buffer.alloc(Number(process.argv[3] ?? 100), 0x78);
-const burstCount = Math.ceil(Number(process.argv[4] ?? 3_000_000) / depth);
+const commandCount = isTiny ? 1000 : Number(process.argv[4] ?? 1_000_000);
+const burstCount = Math.ceil(commandCount / depth);
+const roundCount = isTiny ? 2 : 5;
 const ring = Buffer.alloc(1 << 20);
 const slotSize = 256 + value.length;
 const sequences: number[] = [];
@@ -66,7 +69,8 @@ function answer(): void {
 	sink?.onRepliesEnd();
 }
 
-async function measure(name: string, tail: string): Promise<void> {
+/** @returns commands per second */
+async function measure(name: string, tail: string): Promise<number> {
 	let text = '';
 	for (let i = 0; i < depth; i++) text += `$3\r\n${name}\r\n$16\r\nkey:${String(i).padStart(12, '0')}\r\n${tail}`;
 	const burst = Buffer.from(text.replaceAll(`$3\r\n${name}`, `*${tail === '' ? 2 : 3}\r\n$3\r\n${name}`), 'latin1');
@@ -76,11 +80,17 @@ async function measure(name: string, tail: string): Promise<void> {
 		while (sequences.length > 0) answer();
 		await new Promise<void>((resolve) => process.nextTick(resolve));
 	}
-	const rate = (burstCount * depth) / (performance.now() - startMs) / 1000;
-	console.log(`${name} P=${depth} ${value.length} B: ${rate.toFixed(2)} M/s, ${(1000 / rate).toFixed(0)} ns each`);
+	return (burstCount * depth) / ((performance.now() - startMs) / 1000);
 }
 
-for (let round = 0; round < 3; round++) {
-	await measure('SET', `$${value.length}\r\n${value}\r\n`);
-	await measure('GET', '');
+printHeader(
+	'RESP session',
+	`P=${depth}, values of ${value.length} B, ${roundCount} rounds of ${commandCount} commands`,
+);
+const rates = { set: [] as number[], get: [] as number[] };
+for (let round = 0; round < roundCount; round++) {
+	rates.set.push(await measure('SET', `$${value.length}\r\n${value}\r\n`));
+	rates.get.push(await measure('GET', ''));
 }
+printRounds('SET', rates.set);
+printRounds('GET', rates.get);
