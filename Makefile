@@ -3,8 +3,9 @@
 
 SOURCES := $(shell find src workers native-bench test -name '*.ts' 2>/dev/null)
 
+# `npm install`, not `npm ci`: npm 11.19 refuses any lock file with optional packages of other platforms.
 node_modules/.installed: package.json package-lock.json
-	npm ci --no-audit --no-fund
+	npm install --no-audit --no-fund
 	@touch $@
 
 dist/.built: node_modules/.installed tsconfig.json $(SOURCES)
