@@ -34,6 +34,7 @@ format: node_modules/.installed
 bench: build
 	bash test/support/install-peers.sh
 	node dist/native-bench/redis-comparison.js $(ARGS)
+	node dist/native-bench/read-latency.js
 
 demo: build
 	node dist/native-bench/demo.js $(ARGS)

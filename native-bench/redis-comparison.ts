@@ -6,13 +6,13 @@
  * Four servers live side by side on loopback, each with a fresh directory; only one is under load at a time. Prints medians and
  * ratios, and writes everything as JSON. Options: --rounds N --requests N (at P=64) --partitions N --depths 1,16,64 --tiny
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createConnection, createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { redisVersion, startRedisProcess } from './redis-process.js';
+import { startServerProcess } from './server-process.js';
 
 const { values: options } = parseArgs({
 	options: {
@@ -27,7 +27,6 @@ const { values: options } = parseArgs({
 
 const rounds = options.tiny ? 1 : Number(options.rounds);
 const depths = options.depths.split(',').map(Number);
-const cliPath = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 const durabilities = [
 	{ name: 'always', ours: 'always', redis: 'always' },
 	{ name: 'interval', ours: 'interval', redis: 'everysec' },
@@ -43,62 +42,12 @@ const aims: Record<string, number> = {
 	'GET 1': 0.7,
 };
 
-interface Peer {
-	readonly port: number;
-	readonly process: ChildProcess;
-}
-
 interface Cell {
 	readonly durability: string;
 	readonly test: string;
 	readonly depth: number;
 	readonly ours: number[];
 	readonly redis: number[];
-}
-
-async function freePort(): Promise<number> {
-	const server = createServer().listen(0, '127.0.0.1');
-	await new Promise((resolve) => server.once('listening', resolve));
-	const { port } = server.address() as { port: number };
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
-
-async function waitForPort(port: number): Promise<void> {
-	for (let attempt = 0; attempt < 200; attempt++) {
-		const isOpen = await new Promise<boolean>((resolve) => {
-			const socket = createConnection({ port, host: '127.0.0.1' });
-			socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-			socket.once('connect', () => socket.destroy());
-		});
-		if (isOpen) return;
-		await new Promise((resolve) => setTimeout(resolve, 50));
-	}
-	throw new Error(`nothing listens on port ${port} after 10 s`);
-}
-
-async function startOurs(directory: string, durability: string): Promise<Peer> {
-	const port = await freePort();
-	const args = [cliPath, 'serve', '--dir', directory, '--port', String(port), '--durability', durability];
-	if (options.partitions !== '') args.push('--partitions', options.partitions);
-	const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-	await waitForPort(port);
-	return { port, process: child };
-}
-
-async function startRedis(directory: string, fsync: string): Promise<Peer> {
-	const port = await freePort();
-	mkdirSync(directory, { recursive: true });
-	const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'yes'];
-	const child = spawn('redis-server', [...args, '--appendfsync', fsync], { stdio: 'ignore' });
-	await waitForPort(port);
-	return { port, process: child };
-}
-
-async function stop(peer: Peer): Promise<void> {
-	const ended = new Promise((resolve) => peer.process.once('exit', resolve));
-	peer.process.kill('SIGTERM');
-	await ended;
 }
 
 /** Requests per second of one run of redis-benchmark. */
@@ -130,7 +79,7 @@ function configuration(): Record<string, string> {
 	return {
 		date: new Date().toISOString(),
 		node: process.version,
-		redis: execFileSync('redis-server', ['--version'], { encoding: 'utf8' }).trim(),
+		redis: redisVersion(),
 		machine: `${cpus().length} x ${model}, client and server share them`,
 		load: `redis-benchmark -c 50 -d 100 -r 100000, ${rounds} rounds, alternating, median`,
 		partitions: options.partitions === '' ? 'default (cores - 1)' : options.partitions,
@@ -138,8 +87,10 @@ function configuration(): Record<string, string> {
 }
 
 async function measure(directory: string, durability: (typeof durabilities)[number]): Promise<Cell[]> {
-	const ours = await startOurs(join(directory, `ours-${durability.name}`), durability.ours);
-	const redis = await startRedis(join(directory, `redis-${durability.name}`), durability.redis);
+	const partitions = options.partitions === '' ? [] : ['--partitions', options.partitions];
+	const oursArguments = ['--durability', durability.ours, ...partitions];
+	const ours = await startServerProcess(join(directory, `ours-${durability.name}`), oursArguments);
+	const redis = await startRedisProcess(join(directory, `redis-${durability.name}`), durability.redis);
 	const cells: Cell[] = ['set', 'get'].flatMap((test) =>
 		depths.map((depth) => ({
 			durability: durability.name,
@@ -160,8 +111,8 @@ async function measure(directory: string, durability: (typeof durabilities)[numb
 		}
 		process.stderr.write(`${durability.name}: round ${round + 1} of ${rounds}\n`);
 	}
-	await stop(ours);
-	await stop(redis);
+	await ours.stop();
+	await redis.stop();
 	return cells;
 }
 
