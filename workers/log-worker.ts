@@ -7,17 +7,13 @@
  * thread ends without touching the disk again.
  */
 import { workerData } from 'node:worker_threads';
-import { writeU32 } from '../src/base/bytes.js';
-import { MillraceError, statusOf, systemCodeOf } from '../src/base/errors.js';
+import { MillraceError, systemCodeOf } from '../src/base/errors.js';
+import { writePoison } from '../src/command/poison-note.js';
 import {
 	type LogBoot,
 	sharedDurableLowWord,
 	sharedEditsDoneWord,
 	sharedLogStoppedWord,
-	sharedPoisonTextOffset,
-	sharedPoisonTextSizeWord,
-	sharedPoisonWord,
-	sharedSize,
 } from '../src/command/worker-boot.js';
 import { nodeClock } from '../src/env/node-clock.js';
 import { NodeFileSystem } from '../src/env/node-file-system.js';
@@ -68,12 +64,7 @@ function maybeSync(): number | undefined {
 function poison(error: unknown): void {
 	const isFull = systemCodeOf(error) === 'ENOSPC';
 	const code = error instanceof MillraceError ? error.code : isFull ? 'MILLRACE_DISK_FULL' : 'MILLRACE_POISONED';
-	const text = Buffer.from(`the log of partition ${boot.partition} failed: ${String(error)}`, 'utf8');
-	const size = Math.min(text.length, sharedSize - sharedPoisonTextOffset);
-	const bytes = new Uint8Array(memory.shared);
-	bytes.set(text.subarray(0, size), sharedPoisonTextOffset);
-	writeU32(bytes, sharedPoisonTextSizeWord * 4, size);
-	Atomics.store(words, sharedPoisonWord, statusOf(code));
+	writePoison(memory.shared, code, `the log of partition ${boot.partition} failed: ${String(error)}`);
 	workerBell.ring();
 }
 

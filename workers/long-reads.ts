@@ -30,6 +30,8 @@ export class LongRead {
 	readonly #isCount: boolean;
 	readonly #sequence: number;
 	readonly #entryCountMax: number;
+	/** Where to begin; undefined once begun. */
+	#startKey: Buffer | undefined;
 	#entryCount = 0;
 	#page = Buffer.alloc(0);
 	#pageSize = 0;
@@ -44,11 +46,17 @@ export class LongRead {
 		this.#entryCountMax = this.#isCount ? Number.POSITIVE_INFINITY : Math.max(1, readCommandArgument(request, command));
 		const keyOffset = command + commandKeyOffset(request[command + commandFlagsOffset]);
 		const keySize = readCommandKeySize(request, command);
-		cursor.start(Buffer.from(request.subarray(keyOffset, keyOffset + keySize)));
+		this.#startKey = Buffer.from(request.subarray(keyOffset, keyOffset + keySize));
 	}
 
-	/** Goes on for a slice. @returns true when `result` is filled in and the read is over */
+	/**
+	 * Goes on for a slice.
+	 * @returns true when `result` is filled in and the read is over
+	 * @throws MILLRACE_CORRUPT when it met a damaged block; the caller closes it
+	 */
 	step(result: CommandResult): boolean {
+		if (this.#startKey !== undefined) this.#cursor.start(this.#startKey);
+		this.#startKey = undefined;
 		for (let i = 0; i < sliceStepCount; i++) {
 			const isFull = this.#entryCount >= this.#entryCountMax || this.#pageSize >= pageSizeMax;
 			if (this.#cursor.isAtEnd || isFull) {

@@ -8,8 +8,7 @@
  * commit ring, which the log thread publishes. So reads of settled keys never wait for an fsync, and nothing that was seen
  * can be lost.
  */
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { readU32 } from '../src/base/bytes.js';
+import { receiveMessageOnPort } from 'node:worker_threads';
 import { codeOf, MillraceError, statusOk } from '../src/base/errors.js';
 import { registerShared } from '../src/base/word-copy.js';
 import {
@@ -25,6 +24,7 @@ import {
 	opStats,
 	requestHeaderSize,
 } from '../src/command/command-format.js';
+import { readPoison } from '../src/command/poison-note.js';
 import {
 	type MailToMain,
 	type MailToPartition,
@@ -32,13 +32,8 @@ import {
 	sharedEditsDoneWord,
 	sharedLogStoppedWord,
 	sharedMailWord,
-	sharedPoisonTextOffset,
-	sharedPoisonTextSizeWord,
 	sharedPoisonWord,
 } from '../src/command/worker-boot.js';
-import type { Clock } from '../src/env/ports.js';
-import type { ThreadBell } from '../src/ring/bell.js';
-import type { RingConsumer } from '../src/ring/ring-consumer.js';
 import type { RingProducer } from '../src/ring/ring-producer.js';
 import { CommandResult } from '../src/storage/lsm/command-result.js';
 import type { Job } from '../src/storage/lsm/jobs.js';
@@ -46,30 +41,17 @@ import { statusWait } from '../src/storage/lsm/maintenance.js';
 import type { Partition, PartitionHost } from '../src/storage/lsm/partition.js';
 import type { JobOutcome } from './background-worker.js';
 import { LongRead } from './long-reads.js';
+import type { LoopParts } from './loop-parts.js';
 import { writeReply } from './reply-writer.js';
+import { RequestWindow } from './request-window.js';
 
 /** Requests after which finished replies are published although more requests wait: lets main work beside us. */
 const publishEvery = 256;
-/** Requests whose memory is touched together: more than the processor can have under way, few enough for its cache. */
-const windowSizeMax = 32;
 /** Requests of one drain at most, so that mail and long reads get their turn. */
 const drainCountMax = 8192;
 
 /** Thrown out of a wait when the log fails under it; the loop deals with it and goes on. */
 class LogPoisoned extends Error {}
-
-export interface LoopParts {
-	readonly directory: string;
-	readonly requests: RingConsumer;
-	readonly replies: RingProducer;
-	readonly heldReplies: RingProducer;
-	readonly log: RingProducer;
-	readonly bell: ThreadBell;
-	readonly mail: MessagePort;
-	/** The words shared with main and the log thread. */
-	readonly shared: SharedArrayBuffer;
-	readonly clock: Clock;
-}
 
 interface FlushWaiter {
 	readonly envelope: Buffer;
@@ -93,16 +75,11 @@ export class PartitionLoop implements PartitionHost {
 	/** Held replies were written after the last group or marker: something must let them go. */
 	#needsMarker = false;
 	#isStopping = false;
-	/** The consumer stands on an oversized request that is not handled yet. */
-	#isHeldOver = false;
-	#windowSource: Uint8Array = new Uint8Array(0);
-	readonly #windowOffsets = new Int32Array(windowSizeMax);
-	readonly #windowHashes = new Uint32Array(windowSizeMax);
-	/** Sum of what was touched: means nothing, but keeps the loads from being optimized away. */
-	#touched = 0;
+	readonly #window: RequestWindow;
 
 	constructor(parts: LoopParts) {
 		this.#parts = parts;
+		this.#window = new RequestWindow(parts.requests);
 		this.#words = new Int32Array(parts.shared);
 		for (const bytes of [parts.requests.source, parts.replies.bytes, parts.heldReplies.bytes, parts.log.bytes]) {
 			registerShared(bytes);
@@ -157,21 +134,14 @@ export class PartitionLoop implements PartitionHost {
 		}
 	}
 
-	/**
-	 * Takes what the ring holds, a window of commands at a time. For each window the memory that its keys will need is touched
-	 * first, so that the processor fetches it for all of them at once (docs/decisions.md, "windows").
-	 */
 	#drain(): number {
 		const { requests, replies } = this.#parts;
+		const window = this.#window;
 		let count = 0;
 		while (count < drainCountMax && !this.#isStopping) {
-			const windowSize = this.#gather();
+			const windowSize = window.gather(this.#partition);
 			if (windowSize === 0) break;
-			for (let i = 0; i < windowSize; i++) this.#touched += this.#partition.touch(this.#windowHashes[i], false);
-			for (let i = 0; i < windowSize; i++) this.#touched += this.#partition.touch(this.#windowHashes[i], true);
-			this.#touched |= 0;
-			for (let i = 0; i < windowSize; i++)
-				this.#handle(this.#windowSource, this.#windowOffsets[i], this.#windowHashes[i]);
+			for (let i = 0; i < windowSize; i++) this.#handle(window.source, window.offsets[i], window.hashes[i]);
 			count += windowSize;
 			if (count % publishEvery === 0) replies.publish();
 		}
@@ -179,27 +149,7 @@ export class PartitionLoop implements PartitionHost {
 		return count;
 	}
 
-	/** Fills the window with the next requests and the hashes of their keys. @returns how many */
-	#gather(): number {
-		const { requests } = this.#parts;
-		let windowSize = 0;
-		while (windowSize < windowSizeMax && (this.#isHeldOver || requests.next())) {
-			// An oversized request lives in a buffer of its own: it has a window to itself.
-			this.#isHeldOver = !requests.isInline && windowSize > 0;
-			if (this.#isHeldOver) break;
-			const { source, offset } = requests;
-			const opcode = source[offset + requestHeaderSize];
-			this.#windowSource = source;
-			this.#windowOffsets[windowSize] = offset;
-			this.#windowHashes[windowSize] =
-				opcode < opCount ? this.#partition.hashOf(source, offset + requestHeaderSize) : 0;
-			windowSize++;
-			if (!requests.isInline) break;
-		}
-		return windowSize;
-	}
-
-	/** Carries out one request; when the log fails under it, it is answered with the reason. */
+	/** Carries out one request. What goes wrong in it is its own answer; only what should not happen ends the thread. */
 	#handle(request: Uint8Array, offset: number, hash: number): void {
 		const opcode = request[offset + requestHeaderSize];
 		try {
@@ -212,9 +162,12 @@ export class PartitionLoop implements PartitionHost {
 				this.#handleRare(opcode, request, offset);
 			}
 		} catch (error) {
-			if (!(error instanceof LogPoisoned)) throw error;
-			this.#becomePoisoned();
-			this.#refuse(request, offset);
+			if (error instanceof MillraceError) {
+				this.#answerDamage(error, request, offset);
+			} else if (error instanceof LogPoisoned) {
+				this.#becomePoisoned();
+				this.#refuse(request, offset);
+			} else throw error;
 		}
 	}
 
@@ -295,9 +248,26 @@ export class PartitionLoop implements PartitionHost {
 		replies.publish();
 	}
 
+	/** A damaged block is the trouble of who asks for it, and of nobody else. A write that met one has changed nothing. */
+	#answerDamage(error: MillraceError, request: Uint8Array, offset: number): void {
+		this.#result.reset();
+		this.#result.setError(error.code, error.message);
+		this.#reply(request, offset);
+	}
+
 	#stepLongRead(): void {
 		const read = this.#longReads[0];
-		if (!read.step(this.#result)) return;
+		let isOver: boolean;
+		try {
+			isOver = read.step(this.#result);
+		} catch (error) {
+			if (!(error instanceof MillraceError)) throw error;
+			read.close();
+			this.#longReads.shift();
+			this.#answerDamage(error, read.envelope, 0);
+			return;
+		}
+		if (!isOver) return;
 		this.#longReads.shift();
 		this.#reply(read.envelope, 0);
 	}
@@ -386,9 +356,7 @@ export class PartitionLoop implements PartitionHost {
 	#becomePoisoned(): void {
 		this.#isLogOver = true;
 		const { heldReplies, shared } = this.#parts;
-		const size = readU32(new Uint8Array(shared), sharedPoisonTextSizeWord * 4);
-		const text = Buffer.from(new Uint8Array(shared, sharedPoisonTextOffset, size)).toString('utf8');
-		const error = new MillraceError(codeOf(Atomics.load(this.#words, sharedPoisonWord)), text);
+		const error = readPoison(shared);
 		this.#partition.maintenance.refuseWrites(error);
 		const waiting: Buffer[] = this.#flushWaiters.map((waiter) => waiter.envelope);
 		heldReplies.forEachUnpublished((bytes, offset) => {
@@ -397,7 +365,7 @@ export class PartitionLoop implements PartitionHost {
 		heldReplies.rewind();
 		this.#flushWaiters = [];
 		for (const envelope of waiting) this.#refuse(envelope, 0);
-		this.#post({ type: 'note', text: `${text}: writes are refused until the database is opened again` });
+		this.#post({ type: 'note', text: `${error.message}: writes are refused until the database is opened again` });
 	}
 
 	/** Answers with the reason why nothing can be promised. */

@@ -3,7 +3,7 @@
  * Spawned by the engine with a PartitionBoot.
  */
 import { workerData } from 'node:worker_threads';
-import { MillraceError } from '../src/base/errors.js';
+import { MillraceError, systemCodeOf } from '../src/base/errors.js';
 import { type MailToMain, type PartitionBoot, sharedDurableLowWord } from '../src/command/worker-boot.js';
 import { nodeClock } from '../src/env/node-clock.js';
 import { NodeFileSystem } from '../src/env/node-file-system.js';
@@ -38,7 +38,8 @@ function maybeOpen(): Partition | undefined {
 	try {
 		return new Partition(new NodeFileSystem(), boot.directory, loop, boot.storageOptions);
 	} catch (error) {
-		const code = error instanceof MillraceError ? error.code : undefined;
+		const isFull = systemCodeOf(error) === 'ENOSPC';
+		const code = error instanceof MillraceError ? error.code : isFull ? 'MILLRACE_DISK_FULL' : undefined;
 		post({
 			type: 'failed',
 			error: { code, message: error instanceof Error ? error.message : String(error) },

@@ -32,10 +32,6 @@ export async function serve(options: ServeOptions, io: CommandIo): Promise<numbe
 		...(partitions === undefined ? {} : { partitions }),
 	};
 	const server = await startServer(serverOptions);
-	const { partitionCount } = server;
-	const count = partitionCount === 1 ? '1 partition' : `${partitionCount} partitions`;
-	const where = host.includes(':') ? `[${host}]:${server.port}` : `${host}:${server.port}`;
-	io.stdout.write(`millrace ready on ${where} (${count}, durability ${durability}, data in ${directory})\n`);
 	const stopped = new Promise<number>((resolve, reject) => {
 		let isStopping = false;
 		for (const signal of stopSignals) {
@@ -46,5 +42,10 @@ export async function serve(options: ServeOptions, io: CommandIo): Promise<numbe
 			});
 		}
 	});
+	// Only now: who reads the ready line may send a signal at once.
+	const { partitionCount } = server;
+	const count = partitionCount === 1 ? '1 partition' : `${partitionCount} partitions`;
+	const where = host.includes(':') ? `[${host}]:${server.port}` : `${host}:${server.port}`;
+	io.stdout.write(`millrace ready on ${where} (${count}, durability ${durability}, data in ${directory})\n`);
 	return Promise.race([stopped, server.ended]);
 }

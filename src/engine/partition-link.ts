@@ -13,6 +13,7 @@ import {
 	type PartitionMemory,
 	type PlainError,
 	sharedMailWord,
+	sharedPoisonWord,
 	sharedSize,
 } from '../command/worker-boot.js';
 import { ThreadBell } from '../ring/bell.js';
@@ -157,13 +158,18 @@ export class PartitionLink {
 			reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
 		});
 		worker.on('exit', (exitCode) => {
-			if (this.#isEnding) return;
+			if (this.#isEnding || (what === 'log worker' && this.#isPoisoned)) return;
 			const text = `the ${what} of partition ${this.#options.partition} died (exit ${exitCode}): ${reason}`;
 			const error = new MillraceError('MILLRACE_WORKER_DIED', text);
 			this.#settleReady?.reject(error);
 			this.#options.onDeath(error);
 		});
 		return worker;
+	}
+
+	/** The log thread stopped by itself and said why: the partition refuses writes and goes on serving reads. */
+	get #isPoisoned(): boolean {
+		return Atomics.load(new Int32Array(this.#memory.shared), sharedPoisonWord) !== 0;
 	}
 
 	#onMail(message: MailToMain): void {

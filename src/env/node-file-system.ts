@@ -9,6 +9,7 @@
  * Any thread may use it; a handle belongs to the thread that opened it. Errors are Node's own.
  */
 import * as fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { assert } from '../base/assert.js';
 import { systemCodeOf } from '../base/errors.js';
 import { lockFile } from './file-lock.js';
@@ -90,6 +91,15 @@ function assertRange(bytes: Uint8Array, offset: number, size: number, position: 
 	);
 }
 
+/** Fine when another process was faster. */
+function makeOneDirectory(path: string): void {
+	try {
+		fs.mkdirSync(path);
+	} catch (error) {
+		if (systemCodeOf(error) !== 'EEXIST') throw error;
+	}
+}
+
 class NodeFileHandle implements FileHandle {
 	readonly path: string;
 	/** -1 once closed, so that a use after close cannot reach another file that got the same number. */
@@ -154,7 +164,11 @@ export class NodeFileSystem implements FileSystem {
 	}
 
 	makeDirectory(path: string): void {
-		fs.mkdirSync(path, { recursive: true });
+		// Not mkdir's own `recursive`: it never returns where a directory exists and refuses entries with ENOENT, as /proc does.
+		const missing: string[] = [];
+		for (let at = resolve(path); !fs.existsSync(at); at = dirname(at)) missing.push(at);
+		for (const at of missing.reverse()) makeOneDirectory(at);
+		if (!fs.statSync(path).isDirectory()) throw Object.assign(new Error(`EEXIST: ${path}`), { code: 'EEXIST' });
 	}
 
 	rename(source: string, target: string): void {

@@ -64,6 +64,9 @@ test('a port in use', async () => {
 	assert.match(line, /the port is taken/);
 	// It let go of everything: the same directory can be served at once.
 	await using next = await startServer({ directory: other.path });
+	await using client = await connect({ port: next.port });
+	await client.ping();
+	await client.close();
 	assert.deepEqual(await next.stop(), { code: 0, signal: null });
 });
 

@@ -102,6 +102,8 @@ export class PartitionHarness implements PartitionHost {
 	/** Time of the drain under way: never runs backwards. */
 	drainMs: number;
 	readonly executor: LogExecutor;
+	/** Jobs so far that turn an old segment into a new one. */
+	recycleCount = 0;
 	readonly #fileSystem: FileSystem;
 	readonly #directory: string;
 	readonly #onReply: (sequence: number) => void;
@@ -141,6 +143,7 @@ export class PartitionHarness implements PartitionHost {
 	}
 
 	submitJob(job: Job): void {
+		if (job.kind === 'prepareSegment' && job.recycledId !== undefined) this.recycleCount++;
 		this.jobs.push(structuredClone(job));
 	}
 
@@ -156,16 +159,17 @@ export class PartitionHarness implements PartitionHost {
 	execute(command: TestCommand): Reply {
 		const bytes = commandBytes(command, 5);
 		this.#beginDrain();
+		const hash = this.partition.hashOf(bytes, 5);
 		if (isRead(command.opcode)) {
-			this.partition.read(bytes, 5, this.#result);
+			this.partition.read(hash, bytes, 5, this.#result);
 			return this.#reply();
 		}
-		let status = this.partition.prepareWrite(bytes, 5);
+		let status = this.partition.prepareWrite(hash, bytes, 5);
 		while (status === statusWait) {
 			this.#waitForProgress();
-			status = this.partition.prepareWrite(bytes, 5);
+			status = this.partition.prepareWrite(hash, bytes, 5);
 		}
-		if (status === statusOk) this.partition.write(bytes, 5, this.#result);
+		if (status === statusOk) this.partition.write(hash, bytes, 5, this.#result);
 		else this.#fail(status);
 		return this.#reply();
 	}

@@ -352,7 +352,8 @@ class SimulatedFile implements FileHandle {
 
 	#put(source: Uint8Array, offset: number, size: number, position: number): void {
 		if (size === 0) return;
-		const bytes = source.slice(offset, offset + size);
+		// A copy: `slice` of a Buffer would be a view of memory that the caller uses again.
+		const bytes = new Uint8Array(source.subarray(offset, offset + size));
 		this.#content.write(bytes, position);
 		this.#disk.append({ kind: 'write', node: this.#node, path: this.path, position, bytes });
 	}

@@ -9,7 +9,7 @@ import { assert } from '../../base/assert.js';
 import { type ErrorCode, MillraceError, statusOf } from '../../base/errors.js';
 import { levelZeroCountTrigger } from '../../base/limits.js';
 import type { FileSystem } from '../../env/ports.js';
-import type { Job, JobFailure, JobResult } from './jobs.js';
+import { type Job, type JobFailure, type JobResult, jobFailureOf } from './jobs.js';
 import type { LsmTree } from './lsm-tree.js';
 import type { ManifestEdit } from './manifest/manifest-edit.js';
 import { tableFileName } from './manifest/manifest-format.js';
@@ -120,11 +120,20 @@ export class Maintenance {
 		if (removeTables.length > 0) this.#doom(removeTables.map(tableFileName));
 	}
 
-	/** The outcome of the job of that kind. */
-	onJobDone(job: Job, result: JobResult, error: JobFailure | undefined): void {
-		if (job.kind === 'flush') this.#onFlushed(job.tableId, result, error);
-		else if (job.kind === 'merge') this.#onMerged(job.inputIds, job.tableId, result, error);
-		else if (job.kind === 'prepareSegment') this.#onSegmentPrepared(job.segmentId, error);
+	/** The outcome of a job. */
+	onJobDone(job: Job, result: JobResult, failure: JobFailure | undefined): void {
+		if (job.kind === 'prepareSegment') this.#onSegmentPrepared(job.segmentId, failure);
+		if (job.kind !== 'flush' && job.kind !== 'merge') return;
+		let table: TableReader | undefined;
+		try {
+			if (result !== undefined) table = this.#openTable(job.tableId);
+		} catch (error) {
+			failure ??= jobFailureOf(error);
+		}
+		if (job.kind === 'flush') this.#onFlushed(job.tableId, table, failure);
+		else this.#onMerged(job.inputIds, job.tableId, table, failure);
+		this.#maybeFlush();
+		this.#maybeMerge();
 	}
 
 	/** The log says how many edits are durable: files that they forgot can go. */
@@ -194,7 +203,7 @@ export class Maintenance {
 	maybePrepareSegment(): void {
 		const { segments } = this.#recovered;
 		const isEnough = segments.spareCount >= this.#options.segmentSpareCount;
-		if (isEnough || this.#isPreparingSegment || this.#refusal !== undefined || this.#diskFullUntilMs > 0) return;
+		if (isEnough || this.#isPreparingSegment || this.#isStopped) return;
 		this.#isPreparingSegment = true;
 		this.#host.submitJob({
 			kind: 'prepareSegment',
@@ -215,8 +224,13 @@ export class Maintenance {
 		this.maybePrepareSegment();
 	}
 
+	/** Nothing is begun while the disk is full, or after a failure that needs a person. */
+	get #isStopped(): boolean {
+		return this.#diskFullUntilMs > 0 || this.#refusal !== undefined;
+	}
+
 	#maybeFlush(): void {
-		const isHeld = this.#flushing !== undefined || this.#diskFullUntilMs > 0;
+		const isHeld = this.#flushing !== undefined || this.#isStopped;
 		if (isHeld || this.#tree.immutableCount === 0 || this.#tree.tableCount >= this.#options.tableCountMax) return;
 		this.#flushing = this.#tree.pinOldestImmutable();
 		assert(this.#flushing !== undefined, 'there is an immutable memtable');
@@ -225,33 +239,26 @@ export class Maintenance {
 		this.#host.submitJob({ kind: 'flush', arena, tableId: this.#takeFileId(), blockSize });
 	}
 
-	#onFlushed(tableId: number, result: JobResult, error: JobFailure | undefined): void {
+	#onFlushed(tableId: number, table: TableReader | undefined, failure: JobFailure | undefined): void {
 		const memtable = this.#flushing;
 		assert(memtable !== undefined, 'a flush was under way');
 		this.#flushing = undefined;
-		if (error !== undefined) {
-			memtable.unpin();
-			this.#onJobFailed('a memtable could not be flushed', error);
-			return;
-		}
-		const flushedSequence = memtable.value.maxSequence;
-		const table = result && this.#openTable(tableId);
-		if (this.#tree.installFlush(memtable, table)) {
+		if (failure !== undefined) {
+			this.#onJobFailed('a memtable could not be flushed', failure);
+		} else if (this.#tree.installFlush(memtable, table)) {
 			this.#flushedTimestampMs = this.#rotationTimesMs.shift() ?? this.#flushedTimestampMs;
-			const addTables = result === undefined ? [] : [{ id: tableId, level: 0, size: result.size }];
-			this.#putEdit({ addTables, flushedSequence });
+			const addTables = table === undefined ? [] : [{ id: tableId, level: 0, size: table.meta.size }];
+			this.#putEdit({ addTables, flushedSequence: memtable.value.maxSequence });
 			this.flushCount++;
 		} else if (table !== undefined) {
 			table.close();
 			this.#doom([tableFileName(tableId)]);
 		}
 		memtable.unpin();
-		this.#maybeFlush();
-		this.#maybeMerge();
 	}
 
 	#maybeMerge(): void {
-		if (this.#mergingIds.length > 0 || this.#diskFullUntilMs > 0) return;
+		if (this.#mergingIds.length > 0 || this.#isStopped) return;
 		const { tables } = this.#tree;
 		const count = pickMerge(
 			tables.map((table) => table.meta.size),
@@ -269,16 +276,18 @@ export class Maintenance {
 		});
 	}
 
-	#onMerged(inputIds: readonly number[], tableId: number, result: JobResult, error: JobFailure | undefined): void {
+	#onMerged(
+		inputIds: readonly number[],
+		tableId: number,
+		table: TableReader | undefined,
+		failure: JobFailure | undefined,
+	): void {
 		this.#mergingIds = [];
-		const isStale = !this.#tree.hasTables(inputIds);
-		if (error !== undefined) {
-			if (!isStale) this.#onJobFailed('tables could not be merged', error);
-			return;
-		}
-		const table = result && this.#openTable(tableId);
-		if (this.#tree.installMerge(inputIds, table)) {
-			const addTables = result === undefined ? [] : [{ id: tableId, level: 0, size: result.size }];
+		if (failure !== undefined) {
+			// Tables that were cleared meanwhile may be gone from the disk as well: nobody misses their merge.
+			if (this.#tree.hasTables(inputIds)) this.#onJobFailed('tables could not be merged', failure);
+		} else if (this.#tree.installMerge(inputIds, table)) {
+			const addTables = table === undefined ? [] : [{ id: tableId, level: 0, size: table.meta.size }];
 			this.#putEdit({ addTables, removeTables: inputIds });
 			this.#doom(inputIds.map(tableFileName));
 			this.mergeCount++;
@@ -286,8 +295,6 @@ export class Maintenance {
 			table.close();
 			this.#doom([tableFileName(tableId)]);
 		}
-		this.#maybeFlush();
-		this.#maybeMerge();
 	}
 
 	/** A full disk passes; anything else is for a person: writes are refused, reads go on. */

@@ -13,10 +13,7 @@ import {
 	recordHeaderSize,
 	tagFormatVersion,
 } from '../../../src/storage/lsm/manifest/manifest-format.js';
-import {
-	segmentChecksumOffset,
-	segmentVersionOffset,
-} from '../../../src/storage/lsm/wal/wal-format.js';
+import { segmentChecksumOffset, segmentVersionOffset } from '../../../src/storage/lsm/wal/wal-format.js';
 import { PartitionHarness } from '../../support/partition-harness.js';
 import { testSeed } from '../../support/seed.js';
 import { SimulatedDisk } from '../../support/simulated-disk.js';
@@ -115,7 +112,11 @@ test('a replay that needs more memory than one memtable writes tables, and clear
 		const again = new PartitionHarness(disk);
 		assert.deepEqual(again.scan(), expected);
 		assert(again.partition.statistics().tables !== 0);
-		assert.equal(again.partition.recovery.replayedCount >= 60, expectedReplayed, 'what is in tables is not replayed again');
+		assert.equal(
+			again.partition.recovery.replayedCount >= 60,
+			expectedReplayed,
+			'what is in tables is not replayed again',
+		);
 		again.abandon();
 	}
 });
@@ -156,7 +157,15 @@ test('foreign files stay, files that only we make and nothing names go', () => {
 	const harness = new PartitionHarness(disk);
 	put(harness, 'key');
 	harness.close();
-	const foreign = ['notes.txt', '1.wal', 'CURRENT.bak', 'MANIFEST', '00000009.wal.damaged', 'a.sst', '00000003.wal.tmp.old'];
+	const foreign = [
+		'notes.txt',
+		'1.wal',
+		'CURRENT.bak',
+		'MANIFEST',
+		'00000009.wal.damaged',
+		'a.sst',
+		'00000003.wal.tmp.old',
+	];
 	const dead = ['00000099.sst', '00000098.wal', 'MANIFEST-000077', '00000097.wal.tmp', 'CURRENT.tmp'];
 	for (const name of [...foreign, ...dead]) disk.writeFile(`/data/${name}`, new Uint8Array([1, 2, 3]));
 	const again = new PartitionHarness(disk);
