@@ -10,7 +10,7 @@
  */
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { codeOf, MillraceError, statusOk } from '../src/base/errors.js';
-import { registerShared } from '../src/base/word-copy.js';
+import { groupSizeMax } from '../src/base/limits.js';
 import {
 	isWrite,
 	opBarrier,
@@ -40,6 +40,7 @@ import type { Job } from '../src/storage/lsm/jobs.js';
 import { statusWait } from '../src/storage/lsm/maintenance.js';
 import type { Partition, PartitionHost } from '../src/storage/lsm/partition.js';
 import type { JobOutcome } from './background-worker.js';
+import { FlushWaiters } from './flush-waiters.js';
 import { LongRead } from './long-reads.js';
 import type { LoopParts } from './loop-parts.js';
 import { writeReply } from './reply-writer.js';
@@ -53,11 +54,6 @@ const drainCountMax = 8192;
 /** Thrown out of a wait when the log fails under it; the loop deals with it and goes on. */
 class LogPoisoned extends Error {}
 
-interface FlushWaiter {
-	readonly envelope: Buffer;
-	readonly sequence: number;
-}
-
 export class PartitionLoop implements PartitionHost {
 	readonly #parts: LoopParts;
 	readonly #words: Int32Array<SharedArrayBuffer>;
@@ -66,7 +62,7 @@ export class PartitionLoop implements PartitionHost {
 	readonly #waitForReplyRoom = (ring: RingProducer, size: number): void => this.#waitForRing(ring, size);
 	#partition!: Partition;
 	#longReads: LongRead[] = [];
-	#flushWaiters: FlushWaiter[] = [];
+	readonly #flushWaiters = new FlushWaiters();
 	#nextJobId = 1;
 	#mailSeen = 0;
 	#editsSeen = 0;
@@ -81,9 +77,6 @@ export class PartitionLoop implements PartitionHost {
 		this.#parts = parts;
 		this.#window = new RequestWindow(parts.requests);
 		this.#words = new Int32Array(parts.shared);
-		for (const bytes of [parts.requests.source, parts.replies.bytes, parts.heldReplies.bytes, parts.log.bytes]) {
-			registerShared(bytes);
-		}
 	}
 
 	get queue(): RingProducer {
@@ -102,7 +95,7 @@ export class PartitionLoop implements PartitionHost {
 
 	waitForLog(): void {
 		const { log } = this.#parts;
-		this.#sleepForRoom(log, () => log.hasRoom(log.bytes.length / 2) || log.isEmpty);
+		this.#sleepForRoom(log, () => log.hasRoom(groupSizeMax));
 	}
 
 	/** Runs until an orderly shutdown is done. */
@@ -201,7 +194,7 @@ export class PartitionLoop implements PartitionHost {
 		if (opcode === opFlush) {
 			while (!this.#partition.maybeRotate()) this.#waitForProgress();
 			const envelope = Buffer.from(request.subarray(offset, offset + requestHeaderSize));
-			this.#flushWaiters.push({ envelope, sequence: this.#partition.lastSequence });
+			this.#flushWaiters.add(envelope, this.#partition.lastSequence);
 			this.#answerFlushes();
 			return;
 		}
@@ -312,13 +305,22 @@ export class PartitionLoop implements PartitionHost {
 		if (outcome.failure !== undefined && refusal !== undefined) this.#post({ type: 'note', text: refusal.message });
 	}
 
-	/** A write has no room: hand over what there is, and sleep until a job is done or the log has moved. */
+	/**
+	 * A write has no room: hand over what there is, and sleep until a job is done or the log has moved. Long reads go on meanwhile:
+	 * the arena that the write waits for may be pinned by one of them.
+	 */
 	#waitForProgress(): void {
 		this.#finishDrain();
+		if (this.#longReads.length > 0) {
+			this.#stepLongRead();
+			this.#takeNews();
+			return;
+		}
 		const { log, bell, clock } = this.#parts;
+		const isLogFull = !log.hasRoom(groupSizeMax);
 		log.waitingForRoom(true);
 		const delayMs = this.#partition.maintenance.tickDelayMs(clock.nowMs());
-		bell.sleep(() => this.#hasNews() || log.isEmpty, Math.min(delayMs ?? 20, 20));
+		bell.sleep(() => this.#hasNews() || (isLogFull && log.hasRoom(groupSizeMax)), Math.min(delayMs ?? 20, 20));
 		log.waitingForRoom(false);
 		this.#takeNews();
 		this.#partition.maintenance.tick(clock.nowMs());
@@ -342,13 +344,9 @@ export class PartitionLoop implements PartitionHost {
 	// --- the end, good or bad ---------------------------------------------------------------------
 
 	#answerFlushes(): void {
-		const flushed = this.#partition.flushedSequence;
-		const ready = this.#flushWaiters.filter((waiter) => waiter.sequence <= flushed);
-		if (ready.length === 0) return;
-		this.#flushWaiters = this.#flushWaiters.filter((waiter) => waiter.sequence > flushed);
-		for (const waiter of ready) {
+		for (const envelope of this.#flushWaiters.takeReady(this.#partition.flushedSequence)) {
 			this.#result.reset();
-			this.#reply(waiter.envelope, 0);
+			this.#reply(envelope, 0);
 		}
 	}
 
@@ -358,12 +356,11 @@ export class PartitionLoop implements PartitionHost {
 		const { heldReplies, shared } = this.#parts;
 		const error = readPoison(shared);
 		this.#partition.maintenance.refuseWrites(error);
-		const waiting: Buffer[] = this.#flushWaiters.map((waiter) => waiter.envelope);
+		const waiting = this.#flushWaiters.takeAll();
 		heldReplies.forEachUnpublished((bytes, offset) => {
 			waiting.push(Buffer.from(bytes.subarray(offset, offset + requestHeaderSize)));
 		});
 		heldReplies.rewind();
-		this.#flushWaiters = [];
 		for (const envelope of waiting) this.#refuse(envelope, 0);
 		this.#post({ type: 'note', text: `${error.message}: writes are refused until the database is opened again` });
 	}

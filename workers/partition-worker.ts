@@ -4,6 +4,7 @@
  */
 import { workerData } from 'node:worker_threads';
 import { MillraceError, systemCodeOf } from '../src/base/errors.js';
+import { registerShared } from '../src/base/word-copy.js';
 import { type MailToMain, type PartitionBoot, sharedDurableLowWord } from '../src/command/worker-boot.js';
 import { nodeClock } from '../src/env/node-clock.js';
 import { NodeFileSystem } from '../src/env/node-file-system.js';
@@ -21,12 +22,18 @@ function post(message: MailToMain): void {
 	boot.mailPort.postMessage(message);
 }
 
+const requests = new RingConsumer(memory.requestRing, mainBell, boot.requestOversizePort);
+const replies = new RingProducer(memory.replyRing, mainBell, boot.replyOversizePort);
+const heldReplies = new RingProducer(memory.commitRing, mainBell, boot.commitOversizePort);
+const log = new RingProducer(memory.logRing, new ThreadBell(memory.logBell), boot.logOversizePort);
+for (const bytes of [requests.source, replies.bytes, heldReplies.bytes, log.bytes]) registerShared(bytes);
+
 const loop = new PartitionLoop({
 	directory: boot.directory,
-	requests: new RingConsumer(memory.requestRing, mainBell, boot.requestOversizePort),
-	replies: new RingProducer(memory.replyRing, mainBell, boot.replyOversizePort),
-	heldReplies: new RingProducer(memory.commitRing, mainBell, boot.commitOversizePort),
-	log: new RingProducer(memory.logRing, new ThreadBell(memory.logBell), boot.logOversizePort),
+	requests,
+	replies,
+	heldReplies,
+	log,
 	bell: new ThreadBell(memory.workerBell),
 	mail: boot.mailPort,
 	shared: memory.shared,

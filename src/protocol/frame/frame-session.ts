@@ -29,6 +29,7 @@ import {
 } from '../../command/command-format.js';
 import type { CommandPort, ReplySink } from '../../command/command-port.js';
 import type { ByteSession } from '../../net/byte-session.js';
+import { ReplyBudget } from '../../net/reply-budget.js';
 import {
 	bytesHeaderSizeMax,
 	connectionRequestId,
@@ -63,6 +64,9 @@ export class FrameSession implements ByteSession, ReplySink {
 	readonly #request = new FrameRequest();
 
 	readonly #slots = new FrameSlots();
+	readonly #budget = new ReplyBudget(inFlightPerConnectionMax);
+	/** Commands at partitions whose replies are to come; a request may have many. */
+	#underWayCount = 0;
 	readonly #gathers = new Map<number, FrameGather>();
 	#gatheredSize = 0;
 
@@ -131,6 +135,8 @@ export class FrameSession implements ByteSession, ReplySink {
 		size: number,
 	): void {
 		if (this.#isEnded) return;
+		this.#underWayCount--;
+		this.#budget.onReply(size);
 		const id = this.#slots.mustId(sequence);
 		const gather = this.#gathers.get(sequence);
 		if (gather === undefined) {
@@ -273,6 +279,7 @@ export class FrameSession implements ByteSession, ReplySink {
 	}
 
 	#submit(partition: number, slot: number, part: number, opcode: number): boolean {
+		if (this.#underWayCount >= this.#budget.limit) return false;
 		const request = this.#request;
 		const hasArgument = (request.flags & flagArgument) !== 0;
 		const argument = hasArgument && request.isRelative ? this.#nowMs() + request.argument : request.argument;
@@ -291,7 +298,8 @@ export class FrameSession implements ByteSession, ReplySink {
 			request.valueOffset,
 			request.valueSize,
 		);
-		if (!isTaken) this.#isRoomAwaited = true;
+		if (isTaken) this.#underWayCount++;
+		else this.#isRoomAwaited = true;
 		return isTaken;
 	}
 

@@ -20,6 +20,7 @@ import { inFlightPerConnectionMax } from '../../base/limits.js';
 import { replyValue } from '../../command/command-format.js';
 import { returnChunk, takeChunk } from '../../net/chunk-pool.js';
 import type { Connection } from '../../net/connection.js';
+import { ReplyBudget } from '../../net/reply-budget.js';
 import type { MultiReply } from './multi-reply.js';
 import { replyNil, replyOk, replyOne, replyZero } from './resp-format.js';
 import {
@@ -52,8 +53,6 @@ const shapeMulti = 8;
 const shapeLocal = 9;
 
 const capacityMin = 16;
-/** Replies in flight to one connection should stay below this many bytes together. */
-const replyBudgetSize = 64 * 1024 * 1024;
 const notParked = -1;
 /** The size of a parked multi-reply: it stays in its object. */
 const parkedElsewhere = -2;
@@ -67,10 +66,9 @@ export class ReplyWindow {
 
 	readonly #connection: Connection;
 	readonly #nowMs: () => number;
-	readonly #windowSizeMax: number;
 	#head = 0;
 	#next = 0;
-	#limit = capacityMin;
+	readonly #budget: ReplyBudget;
 	#mask = capacityMin - 1;
 	#shapes = new Uint8Array(capacityMin);
 	#parkedOffsets = new Int32Array(capacityMin);
@@ -87,8 +85,7 @@ export class ReplyWindow {
 	constructor(connection: Connection, nowMs: () => number, windowSizeMax = inFlightPerConnectionMax) {
 		this.#connection = connection;
 		this.#nowMs = nowMs;
-		this.#windowSizeMax = windowSizeMax;
-		this.#limit = Math.min(capacityMin, windowSizeMax);
+		this.#budget = new ReplyBudget(windowSizeMax);
 	}
 
 	/** Commands that were opened and whose replies are not in the output yet. */
@@ -98,7 +95,7 @@ export class ReplyWindow {
 
 	/** Take no more commands before some replies have come. */
 	get isFull(): boolean {
-		return this.inFlightCount >= this.#limit;
+		return this.inFlightCount >= this.#budget.limit;
 	}
 
 	/** Bytes of replies held here because an earlier one is missing. */
@@ -166,7 +163,7 @@ export class ReplyWindow {
 		assert((sequence - this.#head) >>> 0 < this.inFlightCount, 'a reply belongs to a command in flight');
 		const slot = sequence & this.#mask;
 		const shape = this.#shapes[slot] as number;
-		if (this.#limit < this.#windowSizeMax || size > 1024) this.#adapt(size);
+		this.#budget.onReply(size);
 		if (shape === shapeMulti) {
 			this.#onPart(sequence, part, status, number, bytes, offset, size);
 			return;
@@ -190,12 +187,6 @@ export class ReplyWindow {
 		returnChunk(this.#parking);
 		this.#parking = emptyParking;
 		this.#parkingUsed = 0;
-	}
-
-	/** Additive growth, and a limit that keeps replies as large as this one within the budget. */
-	#adapt(size: number): void {
-		if (size * this.#limit > replyBudgetSize) this.#limit = Math.max(1, Math.floor(replyBudgetSize / size));
-		else if (this.#limit < this.#windowSizeMax) this.#limit++;
 	}
 
 	#onPart(

@@ -1,4 +1,4 @@
-/** A partition on a disk that fails or fills up, and a log that hangs: what is promised, what is refused, and what goes on by itself. */
+/** A partition on a disk that fails or fills up, and a log that hangs: what is promised, refused, and goes on by itself. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { codeOf, hasCode } from '../../../src/base/errors.js';

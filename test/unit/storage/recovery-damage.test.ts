@@ -142,7 +142,7 @@ test('a segment filled to its last byte is sealed, too', () => {
 	}
 });
 
-test('without a clean close, what a later group proves durable is refused when damaged; only the last batch may look torn', () => {
+test('without a clean close, what a later group proves durable is refused when damaged; only the last may look torn', () => {
 	const disk = new SimulatedDisk();
 	const harness = new PartitionHarness(disk);
 	for (let i = 0; i < 6; i++) put(harness, i, 70);

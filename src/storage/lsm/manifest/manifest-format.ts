@@ -17,6 +17,9 @@ import { align8 } from '../../../base/bytes.js';
 export const manifestFormatVersion = 1;
 export const currentFileName = 'CURRENT';
 
+/** Zero bytes a fresh manifest is filled up to: some 600 edits. */
+export const manifestReservedSize = 64 * 1024;
+
 export const recordMagic = 0x464d_524d;
 export const recordChecksumOffset = 0;
 export const recordCheckedOffset = 8;

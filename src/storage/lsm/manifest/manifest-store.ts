@@ -13,6 +13,7 @@ import {
 	currentFileName,
 	manifestFileName,
 	manifestNumberOf,
+	manifestReservedSize,
 	recordCheckedOffset,
 	recordChecksumOffset,
 	recordHeaderSize,
@@ -62,14 +63,19 @@ export class ManifestStore {
 		return this.#number;
 	}
 
-	/** Writes the whole state as a new manifest and switches to it; removes the old one. */
+	/**
+	 * Writes the whole state as a new manifest, with room for edits to come, and switches to it; removes the old one. The room is
+	 * zeros: a disk that fills up later does not stop an edit that would free space.
+	 */
 	writeFresh(): void {
 		const old = this.#number;
 		this.#number = old + 1;
 		const path = `${this.#directory}/${manifestFileName(this.#number)}`;
 		if (this.#fileSystem.exists(path)) this.#fileSystem.remove(path);
 		const record = encodeEdit(this.state.toEdit(), 0);
-		writeWhole(this.#fileSystem, path, record);
+		const reserved = Buffer.alloc(Math.max(manifestReservedSize, record.length));
+		record.copy(reserved);
+		writeWhole(this.#fileSystem, path, reserved);
 		this.#fileSystem.syncDirectory(this.#directory);
 		const current = `${this.#directory}/${currentFileName}`;
 		const unnamed = `${current}.tmp`;

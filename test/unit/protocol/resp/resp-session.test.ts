@@ -122,7 +122,7 @@ test('a client that does not read is paused at the soft limit and goes on when i
 
 test('a client that does not read is destroyed at the hard limit, with a reason', async () => {
 	const rig = new Rig({ takesAtOnce: false, outputSizeSoft: 5_000, outputSizeMax: 10_000 });
-	const value = 'x'.repeat(1000);
+	const value = 'x'.repeat(2000);
 	rig.socket.send(command('SET', 'a', value));
 	rig.socket.send(Buffer.concat(Array.from({ length: 15 }, () => command('GET', 'a'))));
 	while (rig.port.waitingCount > 0) await rig.turn();
