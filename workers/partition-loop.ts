@@ -5,8 +5,7 @@
  *   mail, poison, edits ─> drain requests ─> finish group ─> publish log and replies ─> long reads ─> sleep
  *
  * A reply leaves through the reply ring at once, unless what it says is not yet as durable as asked for: then it goes into the
- * commit ring, which the log thread publishes. So reads of settled keys never wait for an fsync, and nothing that was seen
- * can be lost.
+ * commit ring, which the log thread publishes. So reads of settled keys never wait for an fsync.
  */
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { codeOf, MillraceError, statusOk } from '../src/base/errors.js';
@@ -51,7 +50,7 @@ const publishEvery = 256;
 /** Requests of one drain at most, so that mail and long reads get their turn. */
 const drainCountMax = 8192;
 
-/** Thrown out of a wait when the log fails under it; the loop deals with it and goes on. */
+/** Thrown out of a wait when the log fails under it. */
 class LogPoisoned extends Error {}
 
 export class PartitionLoop implements PartitionHost {
@@ -264,8 +263,6 @@ export class PartitionLoop implements PartitionHost {
 		this.#longReads.shift();
 		this.#reply(read.envelope, 0);
 	}
-
-	// --- waiting ----------------------------------------------------------------------------------
 
 	#hasNews(): boolean {
 		const words = this.#words;
