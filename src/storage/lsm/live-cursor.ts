@@ -1,27 +1,28 @@
 /**
  * Walks the live entries of a view at one sequence number and one time: of each key the newest version that is visible,
  * unless it is a tombstone or expired. Works in steps, so that a long walk can be done in slices between other work.
- * Pins its view until closed.
+ * Pins what it walks over until closed.
  */
 import { compareBytes } from '../../base/bytes.js';
 import { isExpired, kindPut } from './entry.js';
 import { MergeIterator } from './merge-iterator.js';
+import type { Pinnable } from './pinned.js';
 import type { ReadView } from './read-view.js';
 
 export class LiveCursor {
 	readonly entry: MergeIterator;
-	readonly #view: ReadView;
+	/** Pinned until closed. */
+	readonly #sources: Pinnable[];
 	readonly #maxSequence: number;
 	readonly #nowMs: number;
 	/** The key last decided on: its older versions are skipped. */
 	#lastKey = Buffer.alloc(64);
 	#lastKeySize = -1;
-	#isClosed = false;
 
 	constructor(view: ReadView, maxSequence: number, nowMs: number) {
-		view.pin();
-		this.#view = view;
-		this.entry = new MergeIterator(view.iterators());
+		const { iterators, sources } = view.startWalk();
+		this.#sources = sources;
+		this.entry = new MergeIterator(iterators);
 		this.#maxSequence = maxSequence;
 		this.#nowMs = nowMs;
 	}
@@ -65,8 +66,7 @@ export class LiveCursor {
 	}
 
 	close(): void {
-		if (!this.#isClosed) this.#view.unpin();
-		this.#isClosed = true;
+		for (const source of this.#sources.splice(0)) source.unpin();
 	}
 
 	#remember(key: Uint8Array, offset: number, size: number): void {

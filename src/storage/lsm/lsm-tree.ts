@@ -3,6 +3,7 @@
  * view that reads go through. Knows nothing of logs, jobs or time; the partition decides when to rotate, flush and merge.
  *
  *   put ─> active memtable ──rotate──> immutable memtables ──installFlush──> tables ──installMerge──> tables
+ *                                                               └> flushed memtables, read until their arenas are needed
  *
  * Memory: at most `memtableCountMax` arenas exist, reused for ever; an arena is free when no view and no flush holds it.
  */
@@ -19,8 +20,10 @@ export class LsmTree {
 	readonly #freeArenas: SharedArrayBuffer[] = [];
 	#arenaCount = 0;
 	#active: Pinned<Memtable>;
-	/** Newest first. */
+	/** Rotated and not yet flushed, newest first. */
 	#immutables: Pinned<Memtable>[] = [];
+	/** Flushed, but still read from while nobody needs their arenas: faster than their tables. Newest first. */
+	#flushed: Pinned<Memtable>[] = [];
 	/** Newest first. */
 	#tables: Pinned<TableReader>[];
 	#view: ReadView;
@@ -35,7 +38,7 @@ export class LsmTree {
 		this.#options = options;
 		this.#tables = tables.map((table) => this.#pinnedTable(table));
 		this.#active = this.#mustTakeMemtable();
-		this.#view = new ReadView([this.#active], this.#tables);
+		this.#view = new ReadView([this.#active], [], this.#tables);
 	}
 
 	get view(): ReadView {
@@ -69,23 +72,30 @@ export class LsmTree {
 		return this.#view.get(hash, key, keyOffset, keySize, Number.MAX_SAFE_INTEGER, view);
 	}
 
-	get hasFreeArena(): boolean {
-		return this.#freeArenas.length > 0 || this.#arenaCount < this.#options.memtableCountMax;
+	/** Makes sure of an arena for a new memtable, giving up flushed ones. @returns false when all are in use */
+	maybeFreeArena(): boolean {
+		while (!this.#hasFreeArena && this.#flushed.length > 0) {
+			const oldest = this.#flushed.pop();
+			this.#renewView();
+			oldest?.unpin();
+		}
+		return this.#hasFreeArena;
 	}
 
-	/** The active memtable becomes immutable and a fresh one active. The caller checked `hasFreeArena`. */
+	/** The active memtable becomes immutable and a fresh one active. `maybeFreeArena` said yes. */
 	rotate(): void {
 		this.#immutables.unshift(this.#active);
 		this.#active = this.#mustTakeMemtable();
 		this.#renewView();
 	}
 
-	/** Everything stored so far is gone. The caller checked `hasFreeArena`. @returns ids of the tables dropped */
+	/** Everything stored so far is gone. `maybeFreeArena` said yes. @returns ids of the tables dropped */
 	clear(sequence: number): number[] {
-		const dropped = [this.#active, ...this.#immutables];
+		const dropped = [this.#active, ...this.#immutables, ...this.#flushed];
 		const droppedTables = this.#tables;
 		this.#active = this.#mustTakeMemtable();
 		this.#immutables = [];
+		this.#flushed = [];
 		this.#tables = [];
 		this.absenceSequence = sequence;
 		this.#renewView();
@@ -110,8 +120,8 @@ export class LsmTree {
 		this.#immutables.pop();
 		// A new array: views, which must not change, share the old one.
 		if (table !== undefined) this.#tables = [this.#pinnedTable(table), ...this.#tables];
+		this.#flushed.unshift(memtable);
 		this.#renewView();
-		memtable.unpin();
 		return true;
 	}
 
@@ -141,18 +151,22 @@ export class LsmTree {
 
 	/** Closes the tables. Nothing may be read afterwards. */
 	close(): void {
-		this.#view.unpin();
+		this.#view.release();
 		for (const table of this.#tables) table.unpin();
+	}
+
+	get #hasFreeArena(): boolean {
+		return this.#freeArenas.length > 0 || this.#arenaCount < this.#options.memtableCountMax;
 	}
 
 	#renewView(): void {
 		const old = this.#view;
-		this.#view = new ReadView([this.#active, ...this.#immutables], this.#tables);
-		old.unpin();
+		this.#view = new ReadView([this.#active, ...this.#immutables], this.#flushed, this.#tables);
+		old.release();
 	}
 
 	#mustTakeMemtable(): Pinned<Memtable> {
-		assert(this.hasFreeArena, 'a free arena was checked for');
+		assert(this.#hasFreeArena, 'a free arena was made sure of');
 		let arena = this.#freeArenas.pop();
 		if (arena === undefined) {
 			arena = new SharedArrayBuffer(this.#options.memtableSize);

@@ -115,7 +115,7 @@ export class Partition {
 		if (this.maintenance.refusal !== undefined) return statusOf(this.maintenance.refusal.code);
 		const keySize = readCommandKeySize(bytes, offset);
 		if (bytes[offset] === opClear) {
-			if (!this.#tree.hasFreeArena) return this.maintenance.waitStatus;
+			if (!this.#tree.maybeFreeArena()) return this.maintenance.waitStatus;
 		} else {
 			const status = this.#prepareMemory(keySize, storedValueSize(this.#tree, hash, bytes, offset));
 			if (status !== statusOk) return status;
@@ -177,7 +177,7 @@ export class Partition {
 	/** Starts a flush of everything applied so far, if there is anything. @returns false when it must be asked again */
 	maybeRotate(): boolean {
 		if (this.#tree.active.entryCount === 0) return true;
-		if (!this.#tree.hasFreeArena) return false;
+		if (!this.#tree.maybeFreeArena()) return false;
 		this.maintenance.rotate();
 		return true;
 	}
@@ -215,7 +215,7 @@ export class Partition {
 		if (!Memtable.couldHold(this.#options.memtableSize, keySize, valueSize)) {
 			return statusOf('MILLRACE_VALUE_SIZE');
 		}
-		if (!this.#tree.hasFreeArena) return this.maintenance.waitStatus;
+		if (!this.#tree.maybeFreeArena()) return this.maintenance.waitStatus;
 		this.maintenance.rotate();
 		return statusOk;
 	}

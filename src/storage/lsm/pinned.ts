@@ -4,7 +4,13 @@
  */
 import { assert } from '../../base/assert.js';
 
-export class Pinned<T> {
+/** What a holder of pins needs to know of what it holds. */
+export interface Pinnable {
+	pin(): void;
+	unpin(): void;
+}
+
+export class Pinned<T> implements Pinnable {
 	readonly value: T;
 	#count = 1;
 	readonly #dispose: (value: T) => void;

@@ -166,7 +166,7 @@ class Recovery {
 	#applyOne(group: WalGroup, at: number, sequence: number): void {
 		const { bytes } = group;
 		if (bytes[at] === opClear) {
-			if (!this.#tree.hasFreeArena) this.#flushAll();
+			if (!this.#tree.maybeFreeArena()) this.#flushAll();
 			const removeTables = this.#tree.clear(sequence);
 			this.#manifest.state.apply({ removeTables, flushedSequence: sequence });
 		} else {
@@ -182,6 +182,7 @@ class Recovery {
 
 	/** Memory is full in the middle of a replay: write a table here and now. Named by the fresh manifest at the end. */
 	#flushAll(): void {
+		assert(this.#tree.maybeFreeArena(), 'nothing but flushed memtables holds an arena during a replay');
 		this.#tree.rotate();
 		const memtable = this.#tree.pinOldestImmutable();
 		assert(memtable !== undefined, 'a memtable was rotated out');
