@@ -47,8 +47,8 @@ import { RequestWindow } from './request-window.js';
 
 /** Requests after which finished replies are published although more requests wait: lets main work beside us. */
 const publishEvery = 256;
-/** Requests of one drain at most, so that mail and long reads get their turn. */
-const drainCountMax = 8192;
+/** Requests of one drain at most: the log syncs one drain's group while the next is applied (docs/decisions.md, "drains"). */
+const drainCountMax = 512;
 
 /** Thrown out of a wait when the log fails under it. */
 class LogPoisoned extends Error {}

@@ -31,7 +31,7 @@ import type { Router } from '../routing/router.js';
 import type { PartitionLink } from './partition-link.js';
 
 /** Turns without a reply before the loop sleeps. Measured: docs/decisions.md, "polling". */
-const emptyTurnsMax = Number(process.env.TURNS ?? 8);
+const emptyTurnsMax = 8;
 /** Replies taken from one ring in one turn, so that sockets get their turn too. */
 const repliesPerTurnMax = 16_384;
 /** A sink's number: index, and a generation that tells late replies to its predecessor apart. */
