@@ -173,12 +173,8 @@ export class PartitionLoop implements PartitionHost {
 		if (status === statusOk) {
 			this.#partition.write(hash, request, command, this.#result);
 		} else {
-			const { refusal } = this.#partition.maintenance;
 			this.#result.reset();
-			this.#result.setError(
-				codeOf(status),
-				refusal?.message ?? 'there is no room on disk or in memory for this write now',
-			);
+			this.#result.setError(codeOf(status), this.#partition.maintenance.explain(status));
 		}
 		this.#reply(request, offset);
 	}

@@ -2,6 +2,7 @@
  * The command line: names, options and help of every command, and how errors become one sentence and an exit code.
  * Commands get a connected client and streams; nothing here knows how they work.
  */
+import { createRequire } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { MillraceError } from '../base/errors.js';
 import { partitionCountMax } from '../base/limits.js';
@@ -11,6 +12,8 @@ import { type CommandIo, exitFailed, exitOk, exitUsage } from './command-io.js';
 import { exportFile } from './export-command.js';
 import { importFile } from './import-command.js';
 import { adviceFor, deleteKeys, getKey, setKey } from './key-commands.js';
+
+const { version } = createRequire(import.meta.url)('millrace/package.json') as { version: string };
 
 const urlDefault = `millrace://${hostDefault}:${portDefault}`;
 
@@ -78,6 +81,7 @@ type SetExitCode = (code: number) => void;
 function makeProgram(io: CommandIo, setExitCode: SetExitCode): Command {
 	const program = new Command('millrace')
 		.description('A persistent, sharded, multi-core key-value store.')
+		.version(version, '--version', 'print the version')
 		.exitOverride()
 		.configureOutput({
 			writeOut: (text) => io.stdout.write(text),

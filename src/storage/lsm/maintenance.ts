@@ -89,6 +89,13 @@ export class Maintenance {
 		return this.#refusal;
 	}
 
+	/** Words for the status that refuses a write. */
+	explain(status: number): string {
+		if (this.#refusal !== undefined) return this.#refusal.message;
+		if (status === statusOf('MILLRACE_VALUE_SIZE')) return 'the value is larger than a memtable of this database holds';
+		return 'the disk is full; writes are taken again once there is space';
+	}
+
 	get isDiskFull(): boolean {
 		return this.#diskFullUntilMs > 0;
 	}
