@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Client, connect } from '../src/client/client.js';
-import { type ServerProcess, startServerProcess } from './server-process.js';
+import { type ServerProcess, startServer } from '../test/support/server-process.js';
 
 /** Calls not yet answered at which the loader waits. */
 const pendingMax = 2048;
@@ -171,7 +171,7 @@ async function killDuringSecondLoad(server: ServerProcess, records: Records): Pr
 	const killAt = Math.floor(records.size * killFraction);
 	const onAcknowledged = (key: string): void => {
 		acknowledged.add(key);
-		if (acknowledged.size === killAt) server.kill();
+		if (acknowledged.size === killAt) server.signal('SIGKILL');
 	};
 	const outcome = await load(client, records, 2, (key) => sent.add(key), onAcknowledged).then(
 		() => 'finished, which it should not have',
@@ -213,20 +213,20 @@ async function main(): Promise<number> {
 	console.log(`${records.size} package records, ${megabytes(size)} of text, from apt-cache dumpavail`);
 	const directory = mkdtempSync(join(tmpdir(), 'millrace-demo-'));
 	let wrongCount = 0;
-	let server = await startServerProcess(directory);
+	let server = await startServer({ directory });
 	try {
-		console.log(server.readyLine);
+		console.log(server.stdout.trimEnd());
 		wrongCount += await firstLoad(server, records);
 		const second = await killDuringSecondLoad(server, records);
 		section('restart');
-		server = await startServerProcess(directory);
-		console.log(`  ready ${server.readyMs.toFixed(0)} ms after its start (recovery included)`);
+		const startedMs = performance.now();
+		server = await startServer({ directory });
+		console.log(`  ready ${(performance.now() - startedMs).toFixed(0)} ms after its start (recovery included)`);
 		wrongCount += await verifyAfterCrash(server, records, second);
 		console.log(`  ${megabytes(directorySize(directory))} on disk for ${megabytes(size)} of text`);
 		await server.stop();
 	} finally {
-		server.kill();
-		await server.exited;
+		await server.kill();
 		if (values.keep) console.log(`the data is in ${directory}`);
 		else rmSync(directory, { recursive: true });
 	}

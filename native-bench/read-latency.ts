@@ -10,8 +10,8 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
+import { startServer } from '../test/support/server-process.js';
 import { redisVersion, startRedisProcess } from './redis-process.js';
-import { startServerProcess } from './server-process.js';
 
 const { values: options } = parseArgs({
 	options: { seconds: { type: 'string', default: '5' }, inflight: { type: 'string', default: '64' } },
@@ -91,7 +91,7 @@ try {
 	console.log(`node ${process.version}; ${redisVersion()}; ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`);
 	console.log(`one GET at a time, ${seconds} s each; SETs of 100 B, ${inFlight} in flight, durability always on both`);
 	console.log('server   | GETs                   | p50 us | p99 us | p99.9 us');
-	const ours = await startServerProcess(join(directory, 'ours'), ['--durability', 'always']);
+	const ours = await startServer({ directory: join(directory, 'ours'), extra: ['--durability', 'always'] });
 	await measure('millrace', ours.port);
 	await ours.stop();
 	const redis = await startRedisProcess(join(directory, 'redis'), 'always');

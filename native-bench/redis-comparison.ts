@@ -11,8 +11,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { startServer } from '../test/support/server-process.js';
 import { redisVersion, startRedisProcess } from './redis-process.js';
-import { startServerProcess } from './server-process.js';
 
 const { values: options } = parseArgs({
 	options: {
@@ -89,7 +89,7 @@ function configuration(): Record<string, string> {
 async function measure(directory: string, durability: (typeof durabilities)[number]): Promise<Cell[]> {
 	const partitions = options.partitions === '' ? [] : ['--partitions', options.partitions];
 	const oursArguments = ['--durability', durability.ours, ...partitions];
-	const ours = await startServerProcess(join(directory, `ours-${durability.name}`), oursArguments);
+	const ours = await startServer({ directory: join(directory, `ours-${durability.name}`), extra: oursArguments });
 	const redis = await startRedisProcess(join(directory, `redis-${durability.name}`), durability.redis);
 	const cells: Cell[] = ['set', 'get'].flatMap((test) =>
 		depths.map((depth) => ({
