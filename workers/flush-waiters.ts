@@ -7,8 +7,9 @@ interface FlushWaiter {
 export class FlushWaiters {
 	#waiters: FlushWaiter[] = [];
 
-	add(envelope: Buffer, sequence: number): void {
-		this.#waiters.push({ envelope, sequence });
+	/** @param envelope of the request; copied */
+	add(envelope: Uint8Array, sequence: number): void {
+		this.#waiters.push({ envelope: Buffer.from(envelope), sequence });
 	}
 
 	/** Takes out those that wait for nothing any more. */

@@ -15,7 +15,6 @@ import {
 	sharedEditsDoneWord,
 	sharedLogStoppedWord,
 } from '../src/command/worker-boot.js';
-import { nodeClock } from '../src/env/node-clock.js';
 import { NodeFileSystem } from '../src/env/node-file-system.js';
 import { PortBell, ThreadBell } from '../src/ring/bell.js';
 import { RingConsumer } from '../src/ring/ring-consumer.js';
@@ -52,7 +51,8 @@ function drain(): void {
 /** With durability 'interval': syncs by the clock. @returns milliseconds until the next sync is due */
 function maybeSync(): number | undefined {
 	if (boot.durability !== 'interval' || !executor.isDirty) return undefined;
-	const nowMs = nodeClock.nowMs();
+	// Not the wall clock: it may be put back, and the next sync with it.
+	const nowMs = performance.now();
 	if (nextSyncMs === 0) nextSyncMs = nowMs + boot.syncIntervalMs;
 	if (nowMs < nextSyncMs) return nextSyncMs - nowMs;
 	executor.sync();

@@ -7,8 +7,7 @@
  * A reply leaves through the reply ring at once, unless what it says is not yet as durable as asked for: then it goes into the
  * commit ring, which the log thread publishes. So reads of settled keys never wait for an fsync.
  */
-import { receiveMessageOnPort } from 'node:worker_threads';
-import { codeOf, MillraceError, statusOk } from '../src/base/errors.js';
+import { codeOf, statusOk } from '../src/base/errors.js';
 import { groupSizeMax } from '../src/base/limits.js';
 import {
 	isWrite,
@@ -25,12 +24,9 @@ import {
 } from '../src/command/command-format.js';
 import { readPoison } from '../src/command/poison-note.js';
 import {
-	type MailToMain,
-	type MailToPartition,
 	sharedDurableLowWord,
 	sharedEditsDoneWord,
 	sharedLogStoppedWord,
-	sharedMailWord,
 	sharedPoisonWord,
 } from '../src/command/worker-boot.js';
 import type { RingProducer } from '../src/ring/ring-producer.js';
@@ -42,11 +38,10 @@ import type { JobOutcome } from './background-worker.js';
 import { FlushWaiters } from './flush-waiters.js';
 import { LongRead } from './long-reads.js';
 import type { LoopParts } from './loop-parts.js';
+import { mustBeDamage } from './read-damage.js';
 import { writeReply } from './reply-writer.js';
 import { RequestWindow } from './request-window.js';
 
-/** Requests after which finished replies are published although more requests wait: lets main work beside us. */
-const publishEvery = 256;
 /** Requests of one drain at most: the log syncs one drain's group while the next is applied (docs/decisions.md, "drains"). */
 const drainCountMax = 512;
 
@@ -56,14 +51,12 @@ class LogPoisoned extends Error {}
 export class PartitionLoop implements PartitionHost {
 	readonly #parts: LoopParts;
 	readonly #words: Int32Array<SharedArrayBuffer>;
-	readonly #jobs = new Map<number, Job>();
 	readonly #result = new CommandResult();
+	readonly #refusal = new CommandResult();
 	readonly #waitForReplyRoom = (ring: RingProducer, size: number): void => this.#waitForRing(ring, size);
 	#partition!: Partition;
 	#longReads: LongRead[] = [];
 	readonly #flushWaiters = new FlushWaiters();
-	#nextJobId = 1;
-	#mailSeen = 0;
 	#editsSeen = 0;
 	/** The log failed or was stopped: it is not touched again. */
 	#isLogOver = false;
@@ -87,9 +80,7 @@ export class PartitionLoop implements PartitionHost {
 	}
 
 	submitJob(job: Job): void {
-		const id = this.#nextJobId++;
-		this.#jobs.set(id, job);
-		this.#post({ type: 'job', id, directory: this.#parts.directory, job });
+		this.#parts.mail.submitJob(job);
 	}
 
 	waitForLog(): void {
@@ -104,8 +95,7 @@ export class PartitionLoop implements PartitionHost {
 			try {
 				this.#turn();
 			} catch (error) {
-				if (!(error instanceof LogPoisoned)) throw error;
-				this.#becomePoisoned();
+				this.#becomePoisoned(error);
 			}
 		}
 		partition.close();
@@ -127,15 +117,14 @@ export class PartitionLoop implements PartitionHost {
 	}
 
 	#drain(): number {
-		const { requests, replies } = this.#parts;
+		const { requests } = this.#parts;
 		const window = this.#window;
 		let count = 0;
-		while (count < drainCountMax && !this.#isStopping) {
+		while ((count < drainCountMax || window.isHeldOver) && !this.#isStopping) {
 			const windowSize = window.gather(this.#partition);
 			if (windowSize === 0) break;
 			for (let i = 0; i < windowSize; i++) this.#handle(window.source, window.offsets[i], window.hashes[i]);
 			count += windowSize;
-			if (count % publishEvery === 0) replies.publish();
 		}
 		requests.release();
 		return count;
@@ -150,16 +139,18 @@ export class PartitionLoop implements PartitionHost {
 				this.#reply(request, offset);
 			} else if (isWrite(opcode)) {
 				this.#write(hash, request, offset);
+			} else if (opcode === opFlush) {
+				this.#flush(request, offset);
 			} else {
 				this.#handleRare(opcode, request, offset);
 			}
 		} catch (error) {
-			if (error instanceof MillraceError) {
-				this.#answerDamage(error, request, offset);
-			} else if (error instanceof LogPoisoned) {
-				this.#becomePoisoned();
+			if (error instanceof LogPoisoned) {
+				this.#becomePoisoned(error);
 				this.#refuse(request, offset);
-			} else throw error;
+			} else {
+				this.#answerDamage(error, request, offset);
+			}
 		}
 	}
 
@@ -182,15 +173,8 @@ export class PartitionLoop implements PartitionHost {
 	#handleRare(opcode: number, request: Uint8Array, offset: number): void {
 		this.#result.reset();
 		if (opcode === opCount || opcode === opScan) {
-			const cursor = this.#partition.cursor();
-			this.#longReads.push(new LongRead(request, offset, cursor, this.#partition.lastSequence));
-			return;
-		}
-		if (opcode === opFlush) {
-			while (!this.#partition.maybeRotate()) this.#waitForProgress();
-			const envelope = Buffer.from(request.subarray(offset, offset + requestHeaderSize));
-			this.#flushWaiters.add(envelope, this.#partition.lastSequence);
-			this.#answerFlushes();
+			const { lastSequence } = this.#partition;
+			this.#longReads.push(new LongRead(request, offset, this.#partition.cursor(), lastSequence));
 			return;
 		}
 		if (opcode === opShutdown) {
@@ -206,23 +190,39 @@ export class PartitionLoop implements PartitionHost {
 		this.#reply(request, offset);
 	}
 
+	/** Begins a flush; it is answered when it is installed, or refused when it cannot be. */
+	#flush(request: Uint8Array, offset: number): void {
+		let status = this.#partition.maybeRotate();
+		while (status === statusWait) {
+			this.#waitForProgress();
+			status = this.#partition.maybeRotate();
+		}
+		if (status !== statusOk || this.#partition.maintenance.isDiskFull) {
+			this.#refuse(request, offset);
+			return;
+		}
+		this.#flushWaiters.add(request.subarray(offset, offset + requestHeaderSize), this.#partition.lastSequence);
+		this.#answerFlushes();
+	}
+
 	/** Sends `#result`, now or with the commit it depends on. */
 	#reply(request: Uint8Array, offset: number): void {
 		const { replies, heldReplies } = this.#parts;
 		const isHeld = this.#result.observedSequence > 0 && !this.#isDurable(this.#result.observedSequence);
-		if (isHeld && this.#isLogOver) {
+		try {
+			if (isHeld && this.#isLogOver) throw new LogPoisoned();
+			writeReply(isHeld ? heldReplies : replies, request, offset, this.#result, this.#waitForReplyRoom);
+			if (isHeld) this.#needsMarker = true;
+		} catch (error) {
+			this.#becomePoisoned(error);
 			this.#refuse(request, offset);
-		} else if (isHeld) {
-			writeReply(heldReplies, request, offset, this.#result, this.#waitForReplyRoom);
-			this.#needsMarker = true;
-		} else {
-			writeReply(replies, request, offset, this.#result, this.#waitForReplyRoom);
 		}
 	}
 
-	/** Sequences differ by less than 2^31, so the low words tell their order. */
+	/** The durable sequence is never 2^32 behind the last one, so its low word tells it whole. */
 	#isDurable(sequence: number): boolean {
-		return ((Atomics.load(this.#words, sharedDurableLowWord) - sequence) | 0) >= 0;
+		const { lastSequence } = this.#partition;
+		return sequence <= lastSequence - ((lastSequence - Atomics.load(this.#words, sharedDurableLowWord)) >>> 0);
 	}
 
 	#finishDrain(): void {
@@ -236,10 +236,14 @@ export class PartitionLoop implements PartitionHost {
 		replies.publish();
 	}
 
-	/** A damaged block is the trouble of who asks for it, and of nobody else. A write that met one has changed nothing. */
-	#answerDamage(error: MillraceError, request: Uint8Array, offset: number): void {
+	/**
+	 * A block that is damaged or cannot be read is the trouble of who asks for it, and of nobody else. A write that met one has
+	 * changed nothing. Any other error ends the thread.
+	 */
+	#answerDamage(error: unknown, request: Uint8Array, offset: number): void {
+		const damage = mustBeDamage(error);
 		this.#result.reset();
-		this.#result.setError(error.code, error.message);
+		this.#result.setError(damage.code, damage.message);
 		this.#reply(request, offset);
 	}
 
@@ -249,7 +253,6 @@ export class PartitionLoop implements PartitionHost {
 		try {
 			isOver = read.step(this.#result);
 		} catch (error) {
-			if (!(error instanceof MillraceError)) throw error;
 			read.close();
 			this.#longReads.shift();
 			this.#answerDamage(error, read.envelope, 0);
@@ -263,7 +266,7 @@ export class PartitionLoop implements PartitionHost {
 	#hasNews(): boolean {
 		const words = this.#words;
 		return (
-			Atomics.load(words, sharedMailWord) !== this.#mailSeen ||
+			this.#parts.mail.hasNews ||
 			Atomics.load(words, sharedEditsDoneWord) !== this.#editsSeen ||
 			(Atomics.load(words, sharedPoisonWord) !== 0 && !this.#isLogOver)
 		);
@@ -277,25 +280,17 @@ export class PartitionLoop implements PartitionHost {
 			this.#editsSeen = edits;
 			this.#partition.maintenance.onEditsDone(edits);
 		}
-		const mail = Atomics.load(words, sharedMailWord);
-		if (mail === this.#mailSeen) return;
-		this.#mailSeen = mail;
-		for (;;) {
-			const received = receiveMessageOnPort(this.#parts.mail) as { message: MailToPartition } | undefined;
-			if (received === undefined) break;
-			this.#takeOutcome(received.message);
-		}
-		this.#answerFlushes();
+		if (this.#parts.mail.take((job, outcome) => this.#takeOutcome(job, outcome))) this.#answerFlushes();
 	}
 
-	#takeOutcome(message: MailToPartition): void {
-		const job = this.#jobs.get(message.id);
-		this.#jobs.delete(message.id);
-		if (job === undefined || this.#isLogOver || this.#isStopping) return;
-		const outcome = message.outcome as JobOutcome;
+	#takeOutcome(job: Job, outcome: JobOutcome): void {
+		if (this.#isLogOver || this.#isStopping) return;
 		this.#partition.maintenance.onJobDone(job, outcome.result, outcome.failure);
+		if (outcome.failure === undefined) return;
 		const { refusal } = this.#partition.maintenance;
-		if (outcome.failure !== undefined && refusal !== undefined) this.#post({ type: 'note', text: refusal.message });
+		if (refusal !== undefined) this.#parts.mail.note(refusal.message);
+		// What they wait for may never come, or not soon: they are told why.
+		for (const envelope of this.#flushWaiters.takeAll()) this.#refuse(envelope, 0);
 	}
 
 	/**
@@ -319,22 +314,31 @@ export class PartitionLoop implements PartitionHost {
 		this.#partition.maintenance.tick(clock.nowMs());
 	}
 
+	/** Room for settled replies only depends on main: a log that fails meanwhile is dealt with, and the wait goes on. */
 	#waitForRing(ring: RingProducer, size: number): void {
-		this.#finishDrain();
-		this.#sleepForRoom(ring, () => ring.hasRoom(size));
+		try {
+			this.#finishDrain();
+			if (ring !== this.#parts.replies) this.#sleepForRoom(ring, () => ring.hasRoom(size));
+		} catch (error) {
+			this.#becomePoisoned(error);
+			if (ring !== this.#parts.replies) throw error;
+		}
+		if (ring === this.#parts.replies) this.#sleepUntil(ring, () => ring.hasRoom(size));
 	}
 
+	/** @throws LogPoisoned when the log fails meanwhile: what is waited for may never come */
 	#sleepForRoom(ring: RingProducer, hasRoom: () => boolean): void {
-		const { bell, log } = this.#parts;
-		if (ring === log) log.publish();
-		ring.waitingForRoom(true);
+		if (ring === this.#parts.log) ring.publish();
 		const isPoisonNew = (): boolean => !this.#isLogOver && Atomics.load(this.#words, sharedPoisonWord) !== 0;
-		while (!hasRoom() && !isPoisonNew()) bell.sleep(() => hasRoom() || isPoisonNew());
-		ring.waitingForRoom(false);
+		this.#sleepUntil(ring, () => hasRoom() || isPoisonNew());
 		if (isPoisonNew()) throw new LogPoisoned();
 	}
 
-	// --- the end, good or bad ---------------------------------------------------------------------
+	#sleepUntil(ring: RingProducer, isOver: () => boolean): void {
+		ring.waitingForRoom(true);
+		while (!isOver()) this.#parts.bell.sleep(isOver);
+		ring.waitingForRoom(false);
+	}
 
 	#answerFlushes(): void {
 		for (const envelope of this.#flushWaiters.takeReady(this.#partition.flushedSequence)) {
@@ -343,27 +347,30 @@ export class PartitionLoop implements PartitionHost {
 		}
 	}
 
-	/** The log failed: those who wait for it get the error, and the log is not touched again. */
-	#becomePoisoned(): void {
+	/** The log failed: those who wait for it get the error, and the log is not touched again. @throws any other error */
+	#becomePoisoned(error: unknown): void {
+		if (!(error instanceof LogPoisoned)) throw error;
+		if (this.#isLogOver) return;
 		this.#isLogOver = true;
 		const { heldReplies, shared } = this.#parts;
-		const error = readPoison(shared);
-		this.#partition.maintenance.refuseWrites(error);
+		const reason = readPoison(shared);
+		this.#partition.maintenance.refuseWrites(reason);
 		const waiting = this.#flushWaiters.takeAll();
 		heldReplies.forEachUnpublished((bytes, offset) => {
 			waiting.push(Buffer.from(bytes.subarray(offset, offset + requestHeaderSize)));
 		});
 		heldReplies.rewind();
 		for (const envelope of waiting) this.#refuse(envelope, 0);
-		this.#post({ type: 'note', text: `${error.message}: writes are refused until the database is opened again` });
+		this.#parts.mail.note(`${reason.message}: writes are refused until the database is opened again`);
 	}
 
-	/** Answers with the reason why nothing can be promised. */
+	/** Answers with the reason why nothing can be promised. Uses a result of its own: another may be waiting for room. */
 	#refuse(request: Uint8Array, offset: number): void {
-		const { refusal } = this.#partition.maintenance;
-		this.#result.reset();
-		this.#result.setError(refusal?.code ?? 'MILLRACE_POISONED', refusal?.message ?? 'the log failed');
-		writeReply(this.#parts.replies, request, offset, this.#result, this.#waitForReplyRoom);
+		const { refusal, isDiskFull, waitStatus } = this.#partition.maintenance;
+		this.#refusal.reset();
+		const code = refusal?.code ?? (isDiskFull ? 'MILLRACE_DISK_FULL' : 'MILLRACE_POISONED');
+		this.#refusal.setError(code, this.#partition.maintenance.explain(waitStatus));
+		writeReply(this.#parts.replies, request, offset, this.#refusal, this.#waitForReplyRoom);
 	}
 
 	/** Lets the log seal and sync, then answers; the thread ends after this turn. Says so when the log could not. */
@@ -379,17 +386,14 @@ export class PartitionLoop implements PartitionHost {
 			const hasFailed = (): boolean => Atomics.load(this.#words, sharedPoisonWord) !== 0;
 			const isOver = (): boolean => Atomics.load(this.#words, sharedLogStoppedWord) === 1 || hasFailed();
 			while (!isOver()) bell.sleep(isOver);
-			if (hasFailed()) this.#becomePoisoned();
+			if (hasFailed()) this.#becomePoisoned(new LogPoisoned());
 			this.#isLogOver = true;
 			this.#needsMarker = false;
 		}
+		for (const envelope of this.#flushWaiters.takeAll()) this.#refuse(envelope, 0);
 		const { refusal } = this.#partition.maintenance;
 		this.#result.reset();
 		if (refusal !== undefined && refusal.code !== 'MILLRACE_CLOSED')
 			this.#result.setError(refusal.code, refusal.message);
-	}
-
-	#post(message: MailToMain): void {
-		this.#parts.mail.postMessage(message);
 	}
 }

@@ -13,6 +13,7 @@ import { RingConsumer } from '../src/ring/ring-consumer.js';
 import { RingProducer } from '../src/ring/ring-producer.js';
 import { Partition } from '../src/storage/lsm/partition.js';
 import { PartitionLoop } from './partition-loop.js';
+import { PartitionMail } from './partition-mail.js';
 
 const boot = workerData as PartitionBoot;
 const { memory } = boot;
@@ -29,13 +30,12 @@ const log = new RingProducer(memory.logRing, new ThreadBell(memory.logBell), boo
 for (const bytes of [requests.source, replies.bytes, heldReplies.bytes, log.bytes]) registerShared(bytes);
 
 const loop = new PartitionLoop({
-	directory: boot.directory,
 	requests,
 	replies,
 	heldReplies,
 	log,
 	bell: new ThreadBell(memory.workerBell),
-	mail: boot.mailPort,
+	mail: new PartitionMail(boot.mailPort, memory.shared, boot.directory),
 	shared: memory.shared,
 	clock: nodeClock,
 });

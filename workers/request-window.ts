@@ -23,6 +23,11 @@ export class RequestWindow {
 	/** Sum of what was touched: means nothing, but keeps the loads from being optimized away. */
 	#touched = 0;
 
+	/** The consumer stands on a request that is still to come: it must not be released before that. */
+	get isHeldOver(): boolean {
+		return this.#isHeldOver;
+	}
+
 	constructor(requests: RingConsumer) {
 		this.#requests = requests;
 	}

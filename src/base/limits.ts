@@ -27,6 +27,9 @@ export const logRingSizeDefault = 4 * MiB;
 /** A record above this fraction of its ring travels in a buffer of its own (see docs/formats/ring.md). */
 export const ringInlineFraction = 4;
 
+/** Bytes of records in buffers of their own that one ring may have under way: four of the largest, or one alone. */
+export const ringOversizeBytesMax = 68 * MiB;
+
 // --- partition ------------------------------------------------------------------------------------
 
 /** Bytes of one memtable arena. Bigger means fewer flushes and longer replay; 64 MiB replays in about half a second. */
@@ -88,6 +91,7 @@ assert((inFlightPerConnectionMax & (inFlightPerConnectionMax - 1)) === 0, 'the r
 assert(groupSizeMax <= logRingSizeDefault / ringInlineFraction, 'an ordinary group fits the log ring inline');
 assert(valueSizeMax + keySizeMax + 64 * KiB < memtableSizeDefault, 'the largest entry fits an empty arena');
 assert(valueSizeMax + keySizeMax + 4 * KiB < segmentSizeDefault, 'the largest group fits a segment');
+assert(ringOversizeBytesMax >= 4 * frameSizeMax, 'a ring takes several of the largest messages');
 assert(keySizeMax <= 0xffff, 'key sizes are u16 in every format');
 assert(blockSizeDefault < segmentSizeDefault, 'blocks are small beside files');
 assert(commandSizeMax >= 2 * (valueSizeMax + keySizeMax), 'a command holds a largest pair');

@@ -9,6 +9,7 @@
  */
 import { assert } from '../base/assert.js';
 import { readF64, readU32, writeU32 } from '../base/bytes.js';
+import { frameSizeMax } from '../base/limits.js';
 import {
 	commandSize,
 	encodeCommand,
@@ -53,8 +54,10 @@ export class Dispatcher implements CommandPort {
 	#emptyTurns = 0;
 	#isScheduled = false;
 	readonly #turnBound = (): void => this.#turn();
-	readonly #hasReplies = (): boolean =>
-		this.#links.some((link) => link.replies.hasNext() || link.heldReplies.hasNext());
+	/** What may have come between a look at the rings and the moment we are known to sleep. */
+	readonly #hasWork = (): boolean =>
+		this.#links.some((link) => link.replies.hasNext() || link.heldReplies.hasNext()) ||
+		(this.#waitingForRoom.size > 0 && this.#hasRoom());
 
 	constructor(router: Router, bell: SharedArrayBuffer) {
 		this.#router = router;
@@ -164,11 +167,11 @@ export class Dispatcher implements CommandPort {
 		if (this.#waitingForRoom.size > 0) this.#offerRoom();
 		this.#emptyTurns = count > 0 ? 0 : this.#emptyTurns + 1;
 		if (this.#isScheduled || this.#inFlight === 0) {
-			if (this.#inFlight === 0 && !this.#isScheduled && !this.#bell.arm(this.#hasReplies)) this.#schedule();
+			if (this.#inFlight === 0 && !this.#isScheduled && !this.#bell.arm(this.#hasWork)) this.#schedule();
 			return;
 		}
 		// What was submitted while replies were handled is published by the turn it scheduled.
-		if (this.#emptyTurns < emptyTurnsMax || !this.#bell.arm(this.#hasReplies)) this.#schedule();
+		if (this.#emptyTurns < emptyTurnsMax || !this.#bell.arm(this.#hasWork)) this.#schedule();
 	}
 
 	/** Gives the replies of one ring to their sinks. @returns how many */
@@ -207,9 +210,15 @@ export class Dispatcher implements CommandPort {
 		this.#lastTouched = -1;
 	}
 
+	/** Every ring has room for an ordinary burst, and for one of the largest commands. */
+	#hasRoom(): boolean {
+		return this.#links.every(
+			({ requests }) => requests.hasRoom(requests.bytes.length / 8) && requests.hasRoom(frameSizeMax),
+		);
+	}
+
 	#offerRoom(): void {
-		const hasRoom = this.#links.every((link) => link.requests.hasRoom(link.requests.bytes.length / 8));
-		if (!hasRoom) return;
+		if (!this.#hasRoom()) return;
 		for (const link of this.#links) link.requests.waitingForRoom(false);
 		const sinks = [...this.#waitingForRoom];
 		this.#waitingForRoom.clear();

@@ -85,6 +85,7 @@ export class Engine {
 				engine.replayedCount += ready.replayedCount;
 				for (const note of ready.notes) options.onNote?.(note);
 			}
+			if (engine.#death !== undefined) throw engine.#death;
 			if (directory.isNew) completeDataDirectory(options.fileSystem, directory);
 			return engine;
 		} catch (error) {
@@ -110,7 +111,11 @@ export class Engine {
 	async #close(): Promise<void> {
 		for (const link of this.#links) link.expectEnd();
 		let failure: MillraceError | undefined;
-		if (this.#death === undefined) failure = await shutDownPartitions(this.dispatcher);
+		if (this.#death === undefined) {
+			// A thread that dies meanwhile answers nothing, but it ends.
+			const allEnded = Promise.all(this.#links.map((link) => link.ended)).then(() => undefined);
+			failure = await Promise.race([shutDownPartitions(this.dispatcher), allEnded]);
+		}
 		await this.#release();
 		if (failure !== undefined) throw failure;
 	}

@@ -50,6 +50,8 @@ export class PartitionLink {
 	readonly replies: RingConsumer;
 	readonly heldReplies: RingConsumer;
 	readonly ready: Promise<PartitionReady>;
+	/** Settled when the partition's thread has ended, however it did. */
+	readonly ended: Promise<void>;
 	readonly #options: LinkOptions;
 	readonly #memory: PartitionMemory;
 	readonly #bell: ThreadBell;
@@ -85,16 +87,15 @@ export class PartitionLink {
 		this.heldReplies = new RingConsumer(this.#memory.commitRing, this.#bell, commitOversize.port1);
 		this.#mail = mail.port1;
 		this.#mail.on('message', (message: MailToMain) => this.#onMail(message));
-		this.#workers = [
-			this.#spawnLogWorker(logOversize.port2),
-			this.#spawnPartitionWorker({
-				mailPort: mail.port2,
-				requestOversizePort: requestOversize.port2,
-				replyOversizePort: replyOversize.port2,
-				commitOversizePort: commitOversize.port2,
-				logOversizePort: logOversize.port1,
-			}),
-		];
+		const partitionWorker = this.#spawnPartitionWorker({
+			mailPort: mail.port2,
+			requestOversizePort: requestOversize.port2,
+			replyOversizePort: replyOversize.port2,
+			commitOversizePort: commitOversize.port2,
+			logOversizePort: logOversize.port1,
+		});
+		this.#workers = [this.#spawnLogWorker(logOversize.port2), partitionWorker];
+		this.ended = new Promise((resolve) => partitionWorker.once('exit', () => resolve()));
 	}
 
 	/** From now on the end of the threads is no surprise. */

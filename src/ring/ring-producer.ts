@@ -22,6 +22,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { assert } from '../base/assert.js';
 import { readU32, writeU32 } from '../base/bytes.js';
+import { ringOversizeBytesMax } from '../base/limits.js';
 import type { Bell } from './bell.js';
 import {
 	capacityOf,
@@ -72,6 +73,9 @@ export class RingProducer {
 	#publishedPosition: number;
 	#oversizeOrdinal = 0;
 	#oversizeUnpublished: OversizeRecord[] = [];
+	/** Oversized buffers the consumer has not given back, oldest first, and their bytes together. */
+	#oversizeOut: { endPosition: number; size: number }[] = [];
+	#oversizeBytes = 0;
 
 	/**
 	 * @param oversizePort where buffers of records over `inlineSizeMax(capacity)` are posted; without it such
@@ -103,7 +107,7 @@ export class RingProducer {
 		const offset = this.#position & this.#mask;
 		const remaining = this.#capacity - offset;
 		const padSize = recordSize > remaining ? remaining : 0;
-		if (!this.#fits(padSize + recordSize)) return -1;
+		if (!this.#fits(padSize + recordSize) || (!isInline && !this.#hasOversizeRoom(size))) return -1;
 		if (!isInline) this.#allocateOversize(size);
 		else if (this.target !== this.bytes) this.target = this.bytes;
 		this.#reservedSize = size;
@@ -176,6 +180,9 @@ export class RingProducer {
 		assert(this.#reservedSize === nothingReserved, 'rewind happens between commits');
 		this.#position = Atomics.load(this.#words, tailWordIndex) >>> 0;
 		this.#publishedPosition = this.#position;
+		const isForgotten = (endPosition: number): boolean => ((endPosition - this.#position) | 0) > 0;
+		for (const { endPosition, size } of this.#oversizeOut) if (isForgotten(endPosition)) this.#oversizeBytes -= size;
+		this.#oversizeOut = this.#oversizeOut.filter(({ endPosition }) => !isForgotten(endPosition));
 		// Buffers already posted stay in the port; the consumer drops them by their ordinals.
 		this.#oversizeUnpublished.length = 0;
 	}
@@ -184,7 +191,8 @@ export class RingProducer {
 	hasRoom(size: number): boolean {
 		const recordSize = recordSizeOf(size <= this.#inlineSizeMax ? size : stubSize);
 		const remaining = this.#capacity - (this.#position & this.#mask);
-		return this.#fits(recordSize > remaining ? remaining + recordSize : recordSize);
+		if (!this.#fits(recordSize > remaining ? remaining + recordSize : recordSize)) return false;
+		return size <= this.#inlineSizeMax || this.#hasOversizeRoom(size);
 	}
 
 	/**
@@ -210,6 +218,16 @@ export class RingProducer {
 		return size <= this.#capacity - used;
 	}
 
+	/** True when buffers the consumer has not given back leave room for one more of this size; alone, any size has room. */
+	#hasOversizeRoom(size: number): boolean {
+		if (this.#oversizeBytes + size <= ringOversizeBytesMax) return true;
+		this.#headSeen = Atomics.load(this.#words, headWordIndex) >>> 0;
+		while (this.#oversizeOut.length > 0 && ((this.#headSeen - this.#oversizeOut[0].endPosition) | 0) >= 0) {
+			this.#oversizeBytes -= this.#oversizeOut.shift()?.size ?? 0;
+		}
+		return this.#oversizeBytes === 0 || this.#oversizeBytes + size <= ringOversizeBytesMax;
+	}
+
 	#allocateOversize(size: number): void {
 		assert(this.#oversizePort !== undefined, 'an oversized record needs a port');
 		if (this.#oversizeUnpublished.length > 0) this.#dropPublishedOversize();
@@ -228,6 +246,8 @@ export class RingProducer {
 		writeU32(this.bytes, stubOffset + stubOrdinalOffset, ordinal);
 		this.#position = (this.#recordPosition + recordSizeOf(stubSize)) >>> 0;
 		this.#oversizeUnpublished.push({ ordinal, endPosition: this.#position, bytes: this.target });
+		this.#oversizeOut.push({ endPosition: this.#position, size: buffer.byteLength });
+		this.#oversizeBytes += buffer.byteLength;
 		// postMessage has put the message into the other port's queue when it returns, and the record becomes
 		// visible only later, so the consumer that sees the stub finds the buffer without waiting.
 		const message: OversizeMessage = { ordinal, buffer };

@@ -213,7 +213,7 @@ export class PartitionHarness implements PartitionHost {
 	/** Waits until a flush of everything applied so far is installed. */
 	flush(): void {
 		this.#beginDrain();
-		while (!this.partition.maybeRotate()) this.#waitForProgress();
+		while (this.partition.maybeRotate() === statusWait) this.#waitForProgress();
 		this.settle();
 	}
 

@@ -17,7 +17,7 @@ import type { TableReader } from './table/table-reader.js';
 
 export class LsmTree {
 	readonly #options: PartitionOptions;
-	readonly #freeArenas: SharedArrayBuffer[] = [];
+	readonly #freeMemtables: Memtable[] = [];
 	#arenaCount = 0;
 	#active: Pinned<Memtable>;
 	/** Rotated and not yet flushed, newest first. */
@@ -156,7 +156,7 @@ export class LsmTree {
 	}
 
 	get #hasFreeArena(): boolean {
-		return this.#freeArenas.length > 0 || this.#arenaCount < this.#options.memtableCountMax;
+		return this.#freeMemtables.length > 0 || this.#arenaCount < this.#options.memtableCountMax;
 	}
 
 	#renewView(): void {
@@ -167,14 +167,13 @@ export class LsmTree {
 
 	#mustTakeMemtable(): Pinned<Memtable> {
 		assert(this.#hasFreeArena, 'a free arena was made sure of');
-		let arena = this.#freeArenas.pop();
-		if (arena === undefined) {
-			arena = new SharedArrayBuffer(this.#options.memtableSize);
+		let memtable = this.#freeMemtables.pop();
+		if (memtable === undefined) {
+			memtable = new Memtable(new SharedArrayBuffer(this.#options.memtableSize));
 			this.#arenaCount++;
 		}
-		const memtable = new Memtable(arena);
 		memtable.reset();
-		return new Pinned(memtable, (free) => this.#freeArenas.push(free.arena));
+		return new Pinned(memtable, (free) => this.#freeMemtables.push(free));
 	}
 
 	#pinnedTable(table: TableReader): Pinned<TableReader> {

@@ -174,12 +174,13 @@ export class Partition {
 		this.maintenance.refuseWrites(new MillraceError('MILLRACE_CLOSED', 'the partition is closing'));
 	}
 
-	/** Starts a flush of everything applied so far, if there is anything. @returns false when it must be asked again */
-	maybeRotate(): boolean {
-		if (this.#tree.active.entryCount === 0) return true;
-		if (!this.#tree.maybeFreeArena()) return false;
+	/** Starts a flush of everything applied so far, if there is anything. @returns statusOk, statusWait, or why it cannot be */
+	maybeRotate(): number {
+		if (this.maintenance.refusal !== undefined) return statusOf(this.maintenance.refusal.code);
+		if (this.#tree.active.entryCount === 0) return statusOk;
+		if (!this.#tree.maybeFreeArena()) return this.maintenance.waitStatus;
 		this.maintenance.rotate();
-		return true;
+		return statusOk;
 	}
 
 	close(): void {

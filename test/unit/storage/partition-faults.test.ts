@@ -1,7 +1,7 @@
 /** A partition on a disk that fails or fills up, and a log that hangs: what is promised, refused, and goes on by itself. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { codeOf, hasCode } from '../../../src/base/errors.js';
+import { codeOf, hasCode, statusOk } from '../../../src/base/errors.js';
 import { Prng } from '../../../src/base/prng.js';
 import { opClear, opDelete, opGet, opPut } from '../../../src/command/command-format.js';
 import { PartitionHarness, type Reply } from '../../support/partition-harness.js';
@@ -179,7 +179,7 @@ test('while the log hangs, a read of a key that a merge has dropped waits for th
 	}
 	const removed = harness.execute({ opcode: opDelete, key: 'gone' });
 	harness.endDrain();
-	assert(harness.partition.maybeRotate());
+	assert.equal(harness.partition.maybeRotate(), statusOk);
 	runJobsOnly(harness);
 	assert.equal(harness.partition.maintenance.mergeCount, 1);
 	const read = harness.execute({ opcode: opGet, key: 'gone' });
@@ -199,11 +199,11 @@ test('a clear while a flush and a merge are under way: their tables never appear
 	}
 	put(harness, 'last');
 	harness.endDrain();
-	assert(harness.partition.maybeRotate());
+	assert.equal(harness.partition.maybeRotate(), statusOk);
 	harness.runJob();
 	put(harness, 'in flight');
 	harness.endDrain();
-	assert(harness.partition.maybeRotate());
+	assert.equal(harness.partition.maybeRotate(), statusOk);
 	assert(harness.jobs.some((job) => job.kind === 'merge') && harness.jobs.some((job) => job.kind === 'flush'));
 	harness.execute({ opcode: opClear });
 	harness.settle();
