@@ -11,7 +11,9 @@ import { TemporaryDirectory } from '../../support/server-process.js';
 
 const oversized = Buffer.alloc(300 * 1024, 'o');
 
-test('an oversized request at any place of a drain is carried out once, and nothing else is', async () => {
+test('an oversized request at any place of a drain is carried out once, and nothing else is', {
+	timeout: 60_000,
+}, async () => {
 	using directory = new TemporaryDirectory();
 	await using database = await open(directory.path, { partitions: 1, durability: 'none' });
 	await database.put('precious', 'kept');
