@@ -8,6 +8,7 @@ import { keySizeMax, valueSizeMax } from '../../../src/base/limits.js';
 import { Prng } from '../../../src/base/prng.js';
 import { Database } from '../../../src/engine/database.js';
 import { engineOptions, open } from '../../../src/open.js';
+import { logGroup } from '../../../src/storage/lsm/wal/log-message-format.js';
 import { testSeed } from '../../support/seed.js';
 import { TemporaryDirectory } from '../../support/server-process.js';
 
@@ -177,15 +178,21 @@ test('a thread that dies rejects what is under way and what comes, and close sti
 	using directory = new TemporaryDirectory();
 	const bad = join(directory.path, 'bad-worker.mjs');
 	const real = engineOptions(join(directory.path, 'db'), { partitions: 2 });
-	// The log worker of every partition is replaced by one that ends as soon as something is to be written.
-	const bells = new URL('../../../src/ring/bell.js', import.meta.url).href;
+	// The log worker of every partition is replaced by one that ends at the first group of writes. Edits, which a partition puts
+	// while it opens, pass: a death before the database is open would be open's own error.
+	const ring = new URL('../../../src/ring/', import.meta.url).href;
 	writeFileSync(
 		bad,
 		`import { workerData } from 'node:worker_threads';
-		const { ThreadBell } = await import(${JSON.stringify(bells)});
-		const tail = new Int32Array(workerData.memory.logRing);
-		new ThreadBell(workerData.memory.logBell).sleep(() => Atomics.load(tail, 0) !== 0);
-		throw new Error('broken on purpose');`,
+		const { ThreadBell } = await import('${ring}bell.js');
+		const { RingConsumer } = await import('${ring}ring-consumer.js');
+		const messages = new RingConsumer(workerData.memory.logRing, undefined, workerData.logOversizePort);
+		const bell = new ThreadBell(workerData.memory.logBell);
+		for (;;) {
+			while (messages.next()) if (messages.source[messages.offset] === ${logGroup}) throw new Error('broken on purpose');
+			messages.release();
+			bell.sleep(() => messages.hasNext());
+		}`,
 	);
 	const deaths: string[] = [];
 	const db = await Database.open({
