@@ -1,5 +1,5 @@
 # Every target a person or CI calls. `make serve` and `make test` work on a fresh machine with Node >= 20, npm and make.
-.PHONY: serve test check build bench demo crash fuzz format clean
+.PHONY: serve test check build bench bench-engine demo crash fuzz format wasm clean
 
 SOURCES := $(shell find src workers native-bench test -name '*.ts' 2>/dev/null)
 
@@ -31,13 +31,23 @@ check: build
 format: node_modules/.installed
 	npx biome check --write .
 
+# Against Redis, through sockets. For the storage engine alone against RocksDB: bench-engine.
 bench: build
 	bash test/support/install-peers.sh
 	node dist/native-bench/redis-comparison.js $(ARGS)
 	node dist/native-bench/read-latency.js
 
+# ARGS='--keys 1000000,10000000 --rounds 3'
+bench-engine: build
+	bash test/support/install-peers.sh
+	node dist/native-bench/engine/engine-comparison.js $(ARGS)
+
 demo: build
 	node dist/native-bench/demo.js $(ARGS)
+
+# Compiles src/codec/wasm to src/codec/wasm-module.ts, which is committed; a test compares the two.
+wasm: build
+	node dist/test/support/write-wasm-module.js
 
 CYCLES ?= 200
 crash: build

@@ -1,12 +1,13 @@
 /**
  * The composition root of the embedded database: gives the engine its file system and its threads' entry points.
  */
-import { MillraceError } from './base/errors.js';
-import { partitionCountMax } from './base/limits.js';
+import { partitionCountMax, syncIntervalMsDefault } from './base/limits.js';
+import { checkOptions, type OptionTable } from './base/option-table.js';
 import type { Durability } from './command/worker-boot.js';
 import { Database } from './engine/database.js';
 import type { EngineOptions } from './engine/engine.js';
 import { NodeFileSystem } from './env/node-file-system.js';
+import { type PartitionOptions, partitionOptionTable } from './storage/lsm/partition-options.js';
 
 export interface OpenOptions {
 	/** Partitions of a new directory; default: cores minus one, at least 1. For an existing one it must be what it has. */
@@ -19,29 +20,87 @@ export interface OpenOptions {
 	readonly memtableSize?: number;
 	/** Bytes of the block cache of each partition. 0 to 64 GiB, default 32 MiB. */
 	readonly blockCacheSize?: number;
+	/** 'leveled' (the default): fastest reads and least space. 'tiered': least writing. May change from one opening to the next. */
+	readonly compaction?: PartitionOptions['compaction'];
+	/** Compactions of a partition at once, 1 to 16. Default 2. */
+	readonly compactionConcurrency?: number;
+	/** Bytes a second that all compactions together may write; 0 (the default): no limit. */
+	readonly compactionBytesPerSecond?: number;
+	/** Codec of the last level, where most data is: 'lz4' (the default) or 'zstd', which is smaller and slower. */
+	readonly lastLevelCodec?: PartitionOptions['lastLevelCodec'];
+	/** Milliseconds a write waits for compaction before it is refused with MILLRACE_OVERLOADED. Default 10,000. */
+	readonly stallTimeoutMs?: number;
+	/** Milliseconds a snapshot may be held. Default 10 minutes. */
+	readonly snapshotAgeMaxMs?: number;
+	/** Bytes that all files of the database may take; beyond, puts are refused with MILLRACE_DISK_FULL. 0 (the default): no limit. */
+	readonly diskBudget?: number;
+	/** Bytes set aside on the disk by each partition, so that deletes work when it is full. 0: none. Default 64 MiB. */
+	readonly reserveFileSize?: number;
 	/** A log damaged before its end: 'refuse' to open (the default), or 'truncate' it there and give up what follows. */
-	readonly damagedLog?: 'refuse' | 'truncate';
+	readonly damagedLog?: PartitionOptions['damagedLog'];
 	/** Hears what a person should know: recovery notes, trouble in the background. */
 	readonly onNote?: (text: string) => void;
 }
 
-type NumberOption = 'partitions' | 'syncIntervalMs' | 'memtableSize' | 'blockCacheSize';
+/** Options that go to every partition as they are. */
+const sharedNames = [
+	'memtableSize',
+	'blockCacheSize',
+	'compaction',
+	'compactionConcurrency',
+	'lastLevelCodec',
+	'stallTimeoutMs',
+	'snapshotAgeMaxMs',
+	'reserveFileSize',
+	'damagedLog',
+] as const satisfies readonly (keyof OpenOptions & keyof PartitionOptions)[];
 
-const ranges: Record<NumberOption, readonly [number, number]> = {
-	partitions: [1, partitionCountMax],
-	syncIntervalMs: [10, 60_000],
-	memtableSize: [1 << 20, 2 ** 30],
-	blockCacheSize: [0, 2 ** 36],
-};
-const choices: Record<'durability' | 'damagedLog', readonly string[]> = {
-	durability: ['always', 'interval', 'none'],
-	damagedLog: ['refuse', 'truncate'],
-};
+/** Options of the whole database, of which every partition gets its share. */
+const dividedNames = ['diskBudget', 'compactionBytesPerSecond'] as const;
+
+const rows = partitionOptionTable;
+
+/** What `open` takes, checked like everything else by base/option-table.ts. `onNote` is checked by its type. */
+export const openOptionTable = {
+	partitions: {
+		kind: 'number',
+		words: 'partitions of a new directory',
+		unit: 'partitions',
+		default: 0,
+		least: 1,
+		most: partitionCountMax,
+	},
+	durability: {
+		kind: 'choice',
+		words: 'when a write is answered',
+		default: 'always',
+		choices: ['always', 'interval', 'none'],
+	},
+	syncIntervalMs: {
+		kind: 'number',
+		words: "between syncs, with durability 'interval'",
+		unit: 'ms',
+		default: syncIntervalMsDefault,
+		least: 10,
+		most: 60_000,
+	},
+	memtableSize: { ...rows.memtableSize, least: 1 << 20, multipleOf: 1 },
+	blockCacheSize: rows.blockCacheSize,
+	compaction: rows.compaction,
+	compactionConcurrency: rows.compactionConcurrency,
+	compactionBytesPerSecond: { ...rows.compactionBytesPerSecond, least: 1 << 20 },
+	lastLevelCodec: rows.lastLevelCodec,
+	stallTimeoutMs: rows.stallTimeoutMs,
+	snapshotAgeMaxMs: { ...rows.snapshotAgeMaxMs, least: 1000 },
+	diskBudget: { ...rows.diskBudget, least: 64 << 20 },
+	reserveFileSize: { ...rows.reserveFileSize, least: 1 << 20 },
+	damagedLog: rows.damagedLog,
+} as const satisfies OptionTable & Record<Exclude<keyof OpenOptions, 'onNote'>, unknown>;
 
 /** What the engine needs for a directory and options. @throws MILLRACE_OPTION */
 export function engineOptions(directory: string, options: OpenOptions = {}): EngineOptions {
-	checkOptions(directory, options);
-	const { memtableSize, blockCacheSize, damagedLog } = options;
+	if (typeof directory !== 'string' || directory === '') throw new TypeError('a directory is a path');
+	checkOptions(openOptionTable, options, ['onNote']);
 	return {
 		directory,
 		fileSystem: new NodeFileSystem(),
@@ -52,12 +111,21 @@ export function engineOptions(directory: string, options: OpenOptions = {}): Eng
 		durability: options.durability,
 		syncIntervalMs: options.syncIntervalMs,
 		onNote: options.onNote,
-		storageOptions: {
-			...(memtableSize === undefined ? {} : { memtableSize: memtableSize & ~7 }),
-			...(blockCacheSize === undefined ? {} : { blockCacheSize }),
-			...(damagedLog === undefined ? {} : { damagedLog }),
-		},
+		storageOptionsFor: (partitionCount) => storageOptionsFor(options, partitionCount),
 	};
+}
+
+function storageOptionsFor(options: OpenOptions, partitionCount: number): Record<string, number | string> {
+	const given: Record<string, number | string> = {};
+	for (const name of sharedNames) {
+		const value = options[name];
+		if (value !== undefined) given[name] = name === 'memtableSize' ? Math.floor(Number(value) / 8) * 8 : value;
+	}
+	for (const name of dividedNames) {
+		const value = options[name];
+		if (value !== undefined) given[name] = Math.floor(value / partitionCount);
+	}
+	return given;
 }
 
 /**
@@ -67,27 +135,4 @@ export function engineOptions(directory: string, options: OpenOptions = {}): Eng
  */
 export function open(directory: string, options: OpenOptions = {}): Promise<Database> {
 	return Database.open(engineOptions(directory, options));
-}
-
-function checkOptions(directory: string, options: OpenOptions): void {
-	if (typeof directory !== 'string' || directory === '') throw new TypeError('a directory is a path');
-	for (const [name, value] of Object.entries(options)) {
-		if (value === undefined) continue;
-		if (name in ranges) {
-			const [least, most] = ranges[name as NumberOption];
-			if (!Number.isInteger(value) || value < least || value > most) {
-				throw new MillraceError(
-					'MILLRACE_OPTION',
-					`${name} is a whole number from ${least} to ${most}, not ${String(value)}`,
-				);
-			}
-		} else if (name in choices) {
-			const allowed = choices[name as keyof typeof choices];
-			if (!allowed.includes(value as string)) {
-				throw new MillraceError('MILLRACE_OPTION', `${name} is one of ${allowed.join(', ')}, not ${String(value)}`);
-			}
-		} else if (name !== 'onNote') {
-			throw new MillraceError('MILLRACE_OPTION', `there is no option '${name}'`);
-		}
-	}
 }

@@ -1,27 +1,43 @@
 /**
- * Reads that touch many entries (count, a page of a scan), done in slices between drains, so that they delay nobody for
+ * Reads that touch many entries (a count, a page of a scan), done in slices between drains, so that they delay nobody for
  * longer than a slice. Each works on the view, sequence and time at which it began.
+ *
+ *   scan options ─decode─> cursor.start ─> slice of steps ─> … ─> count, or page: cursor size | cursor | entries
+ *
+ * A page stands alone: the next one is asked for with its cursor, and the partition keeps nothing in between. It ends before the
+ * entry that would make it too long (but never without one), at its limit of entries, and between two keys once it has looked at
+ * `scanStepCountMax` versions, so where nearly all are dead it may be empty and yet not the last.
  */
-import { copyBytes, writeF64, writeU32 } from '../src/base/bytes.js';
+import { copyBytes, writeF64, writeU16, writeU32 } from '../src/base/bytes.js';
+import { keySizeMax, scanPageSizeDefault, scanStepCountMax, valueSizeMax } from '../src/base/limits.js';
 import {
 	commandFlagsOffset,
 	commandKeyOffset,
 	opCount,
 	pageEntryHeaderSize,
 	pageExpiryOffset,
+	pageHeaderSize,
 	pageKeySizeOffset,
 	pageValueSizeOffset,
+	pageVersionOffset,
 	readCommandArgument,
 	readCommandKeySize,
+	readCommandValueSize,
 	requestHeaderSize,
 } from '../src/command/command-format.js';
+import { decodeScanOptions, type ScanOptions } from '../src/command/scan-options.js';
 import type { CommandResult } from '../src/storage/lsm/command-result.js';
 import type { LiveCursor } from '../src/storage/lsm/live-cursor.js';
 
 /** Versions looked at in one slice: some 1 ms. */
 const sliceStepCount = 2000;
-/** A page ends at this size, after at least one entry. */
-const pageSizeMax = 256 * 1024;
+/** Bytes of keys and values passed by in one slice: with large ones, blocks are what takes the time. */
+const sliceSizeMax = 512 * 1024;
+/** Entries are gathered behind room for the longest cursor there can be, so that none has to move when it is known. */
+const entriesOffset = pageHeaderSize + keySizeMax;
+/** The first allocation of a page has room for this many bytes of entries. */
+const pageSizeFirst = 4096;
+const noBytes = new Uint8Array(0);
 
 export class LongRead {
 	/** The request's envelope, kept for the reply. */
@@ -30,23 +46,34 @@ export class LongRead {
 	readonly #isCount: boolean;
 	readonly #sequence: number;
 	readonly #entryCountMax: number;
-	/** Where to begin; undefined once begun. */
-	#startKey: Buffer | undefined;
+	readonly #pageSizeMax: number;
+	/** undefined: the request's are not what they should be. */
+	readonly #options: ScanOptions | undefined;
+	readonly #startKey: Buffer;
+	#isBegun = false;
+	#stepCount = 0;
 	#entryCount = 0;
 	#page = Buffer.alloc(0);
+	/** Bytes of the entries gathered. */
 	#pageSize = 0;
 
-	/** @param sequence the newest sequence it sees: its reply may not leave before that is durable */
+	/**
+	 * @param cursor belongs to this read from now on
+	 * @param sequence the newest sequence it sees: its reply may not leave before that is durable
+	 */
 	constructor(request: Uint8Array, offset: number, cursor: LiveCursor, sequence: number) {
 		const command = offset + requestHeaderSize;
 		this.envelope = Buffer.from(request.subarray(offset, command));
 		this.#isCount = request[command] === opCount;
 		this.#cursor = cursor;
 		this.#sequence = sequence;
-		this.#entryCountMax = this.#isCount ? Number.POSITIVE_INFINITY : Math.max(1, readCommandArgument(request, command));
+		const entryCountMax = this.#isCount ? 0 : readCommandArgument(request, command);
+		this.#entryCountMax = entryCountMax >= 1 ? entryCountMax : Number.POSITIVE_INFINITY;
 		const keyOffset = command + commandKeyOffset(request[command + commandFlagsOffset]);
 		const keySize = readCommandKeySize(request, command);
 		this.#startKey = Buffer.from(request.subarray(keyOffset, keyOffset + keySize));
+		this.#options = decodeScanOptions(request, keyOffset + keySize, readCommandValueSize(request, command));
+		this.#pageSizeMax = Math.min(this.#options?.pageSizeMax || scanPageSizeDefault, valueSizeMax);
 	}
 
 	/**
@@ -55,49 +82,100 @@ export class LongRead {
 	 * @throws MILLRACE_CORRUPT when it met a damaged block; the caller closes it
 	 */
 	step(result: CommandResult): boolean {
-		if (this.#startKey !== undefined) this.#cursor.start(this.#startKey);
-		this.#startKey = undefined;
-		for (let i = 0; i < sliceStepCount; i++) {
-			const isFull = this.#entryCount >= this.#entryCountMax || this.#pageSize >= pageSizeMax;
-			if (this.#cursor.isAtEnd || isFull) {
-				this.#finish(result, this.#cursor.isAtEnd);
+		if (!this.#isBegun) {
+			if (this.#options === undefined) {
+				result.reset();
+				result.setError('MILLRACE_ARGUMENT', 'the options of a scan are not laid out as they should be');
+				this.close();
 				return true;
 			}
-			if (!this.#cursor.step()) continue;
-			this.#entryCount++;
-			if (!this.#isCount) this.#append();
-			this.#cursor.pass();
+			this.#cursor.start(this.#startKey, this.#options);
+			this.#isBegun = true;
 		}
-		return false;
+		return this.#isCount ? this.#stepCounting(result) : this.#stepPage(result);
 	}
 
 	close(): void {
 		this.#cursor.close();
 	}
 
-	#finish(result: CommandResult, isAtEnd: boolean): void {
-		result.reset();
-		result.observedSequence = this.#sequence;
-		result.number = this.#isCount ? this.#entryCount : Number(isAtEnd);
-		if (!this.#isCount) result.setValue(this.#page, 0, this.#pageSize);
-		this.close();
+	#stepCounting(result: CommandResult): boolean {
+		const cursor = this.#cursor;
+		let size = 0;
+		for (let i = 0; i < sliceStepCount && size < sliceSizeMax; i++) {
+			if (cursor.isAtEnd) {
+				result.reset();
+				result.observedSequence = this.#sequence;
+				result.number = this.#entryCount;
+				this.close();
+				return true;
+			}
+			size += cursor.entry.keySize + cursor.entry.valueSize;
+			if (!cursor.step()) continue;
+			this.#entryCount++;
+			cursor.pass();
+		}
+		return false;
 	}
 
-	#append(): void {
-		const { entry } = this.#cursor;
-		const size = pageEntryHeaderSize + entry.keySize + entry.valueSize;
-		if (this.#pageSize + size > this.#page.length) {
-			const larger = Buffer.alloc(Math.max(64 * 1024, this.#page.length * 2, this.#pageSize + size));
-			this.#page.copy(larger, 0, 0, this.#pageSize);
-			this.#page = larger;
+	#stepPage(result: CommandResult): boolean {
+		const cursor = this.#cursor;
+		let size = 0;
+		for (let i = 0; i < sliceStepCount && size < sliceSizeMax; i++) {
+			if (cursor.isAtEnd) return this.#finishPage(result, true, noBytes);
+			const isTired = this.#stepCount >= scanStepCountMax && cursor.isBetweenKeys;
+			if (isTired || this.#entryCount >= this.#entryCountMax) {
+				return this.#finishPage(result, false, cursor.resumeKey);
+			}
+			this.#stepCount++;
+			size += cursor.entry.keySize + cursor.entry.valueSize;
+			if (!cursor.step()) continue;
+			if (!this.#maybeAppend()) return this.#finishPage(result, false, cursor.keyBefore);
+			cursor.pass();
 		}
-		const at = this.#pageSize;
-		writeU32(this.#page, at + pageKeySizeOffset, entry.keySize);
-		writeU32(this.#page, at + pageValueSizeOffset, entry.valueSize);
-		writeF64(this.#page, at + pageExpiryOffset, entry.expiresAtMs);
-		copyBytes(entry.key, entry.keyOffset, this.#page, at + pageEntryHeaderSize, entry.keySize);
-		const valueAt = at + pageEntryHeaderSize + entry.keySize;
-		copyBytes(entry.value, entry.valueOffset, this.#page, valueAt, entry.valueSize);
+		return false;
+	}
+
+	/** @returns false when the page is long enough without the cursor's entry */
+	#maybeAppend(): boolean {
+		const { entry } = this.#cursor;
+		const valueSize = this.#options?.isKeysOnly === true ? 0 : entry.valueSize;
+		const size = pageEntryHeaderSize + entry.keySize + valueSize;
+		if (this.#entryCount > 0 && this.#pageSize + size > this.#pageSizeMax) return false;
+		this.#reserve(size);
+		const page = this.#page;
+		const at = entriesOffset + this.#pageSize;
+		writeU32(page, at + pageKeySizeOffset, entry.keySize);
+		writeU32(page, at + pageValueSizeOffset, valueSize);
+		writeF64(page, at + pageExpiryOffset, entry.expiresAtMs);
+		writeF64(page, at + pageVersionOffset, entry.sequence);
+		copyBytes(entry.key, entry.keyOffset, page, at + pageEntryHeaderSize, entry.keySize);
+		copyBytes(entry.value, entry.valueOffset, page, at + pageEntryHeaderSize + entry.keySize, valueSize);
 		this.#pageSize += size;
+		this.#entryCount++;
+		return true;
+	}
+
+	/** Makes room for `size` more bytes of entries. */
+	#reserve(size: number): void {
+		const needed = entriesOffset + this.#pageSize + size;
+		if (needed <= this.#page.length) return;
+		const larger = Buffer.allocUnsafe(Math.max(entriesOffset + pageSizeFirst, this.#page.length * 4, needed));
+		this.#page.copy(larger, 0, 0, entriesOffset + this.#pageSize);
+		this.#page = larger;
+	}
+
+	/** @returns true, as `step` does */
+	#finishPage(result: CommandResult, isLast: boolean, cursorKey: Uint8Array): true {
+		this.#reserve(0);
+		const start = entriesOffset - cursorKey.length - pageHeaderSize;
+		writeU16(this.#page, start, cursorKey.length);
+		copyBytes(cursorKey, 0, this.#page, start + pageHeaderSize, cursorKey.length);
+		result.reset();
+		result.observedSequence = this.#sequence;
+		result.number = Number(isLast);
+		result.setValue(this.#page, start, pageHeaderSize + cursorKey.length + this.#pageSize);
+		this.close();
+		return true;
 	}
 }

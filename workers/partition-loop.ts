@@ -2,398 +2,268 @@
  * The loop of a partition's thread: take what the request ring holds, apply it, hand the group to the log, publish the
  * replies, sleep when there is nothing. Never touches the event loop; everything reaches it through shared memory.
  *
- *   mail, poison, edits ─> drain requests ─> finish group ─> publish log and replies ─> long reads ─> sleep
+ *   mail, poison, edits ─> resume what waited ─> drain requests ─> finish group, publish ─> long reads ─> sleep
  *
- * A reply leaves through the reply ring at once, unless what it says is not yet as durable as asked for: then it goes into the
- * commit ring, which the log thread publishes. So reads of settled keys never wait for an fsync.
+ * Nothing waits in the middle of a request: a write without room is set aside (waiting-requests.ts), and what need not stay
+ * behind it passes. What the loop stands on is in the host (partition-host.ts), how replies leave in the gate (reply-gate.ts).
  */
 import { codeOf, statusOk } from '../src/base/errors.js';
-import { groupSizeMax } from '../src/base/limits.js';
 import {
+	commandFlagsOffset,
+	flagSequence,
+	isRead,
 	isWrite,
-	opBarrier,
 	opCount,
-	opFlush,
-	opGet,
-	opGetExpiry,
-	opHas,
 	opScan,
 	opShutdown,
-	opStats,
+	opTouch,
+	readCommandSequence,
+	readCommandSize,
 	requestHeaderSize,
 } from '../src/command/command-format.js';
-import { readPoison } from '../src/command/poison-note.js';
-import {
-	sharedDurableLowWord,
-	sharedEditsDoneWord,
-	sharedLogStoppedWord,
-	sharedPoisonWord,
-} from '../src/command/worker-boot.js';
+import type { RingConsumer } from '../src/ring/ring-consumer.js';
 import type { RingProducer } from '../src/ring/ring-producer.js';
 import { CommandResult } from '../src/storage/lsm/command-result.js';
-import type { Job } from '../src/storage/lsm/jobs.js';
 import { statusWait } from '../src/storage/lsm/maintenance.js';
-import type { Partition, PartitionHost } from '../src/storage/lsm/partition.js';
+import { AdminRequests } from './admin-requests.js';
 import type { JobOutcome } from './background-worker.js';
-import { FlushWaiters } from './flush-waiters.js';
 import { LongRead } from './long-reads.js';
-import type { LoopParts } from './loop-parts.js';
-import { mustBeDamage } from './read-damage.js';
-import { writeReply } from './reply-writer.js';
+import { LogPoisoned, type RingHost } from './partition-host.js';
+import { ReplyGate } from './reply-gate.js';
 import { RequestWindow } from './request-window.js';
+import { WaitingRequests } from './waiting-requests.js';
 
 /** Requests of one drain at most: the log syncs one drain's group while the next is applied (docs/decisions.md, "drains"). */
 const drainCountMax = 512;
+/** Slowed writes are held for so long at once, before the partition is asked again. */
+const holdSliceMsMax = 5;
 
-/** Thrown out of a wait when the log fails under it. */
-class LogPoisoned extends Error {}
-
-export class PartitionLoop implements PartitionHost {
-	readonly #parts: LoopParts;
-	readonly #words: Int32Array<SharedArrayBuffer>;
-	readonly #result = new CommandResult();
-	readonly #refusal = new CommandResult();
-	readonly #waitForReplyRoom = (ring: RingProducer, size: number): void => this.#waitForRing(ring, size);
-	#partition!: Partition;
-	#longReads: LongRead[] = [];
-	readonly #flushWaiters = new FlushWaiters();
-	#editsSeen = 0;
-	/** The log failed or was stopped: it is not touched again. */
-	#isLogOver = false;
-	/** Held replies were written after the last group or marker: something must let them go. */
-	#needsMarker = false;
-	#isStopping = false;
+export class PartitionLoop {
+	readonly #host: RingHost;
+	readonly #requests: RingConsumer;
+	readonly #stallTimeoutMs: number;
 	readonly #window: RequestWindow;
+	readonly #gate: ReplyGate;
+	readonly #admin: AdminRequests;
+	readonly #waiting = new WaitingRequests();
+	readonly #result = new CommandResult();
+	readonly #onJobTaken = (outcome: JobOutcome): void => this.#takeOutcome(outcome);
+	readonly #hasWork = (): boolean => (!this.#waiting.isFull && this.#requests.hasNext()) || this.#host.hasNews();
+	#longReads: LongRead[] = [];
+	/** Bytes of commands written since the partition was last asked how fast they may come. */
+	#writtenBytes = 0;
+	/** Writes are slowed down: none is begun for `#holdMs`. */
+	#isHoldingWrites = false;
+	#holdMs = 0;
+	#isStopping = false;
 
-	constructor(parts: LoopParts) {
-		this.#parts = parts;
-		this.#window = new RequestWindow(parts.requests);
-		this.#words = new Int32Array(parts.shared);
+	/** @param stallTimeoutMs how long a request may wait for room before it is refused */
+	constructor(host: RingHost, requests: RingConsumer, replies: RingProducer, stallTimeoutMs: number) {
+		this.#host = host;
+		this.#requests = requests;
+		this.#stallTimeoutMs = stallTimeoutMs;
+		this.#window = new RequestWindow(requests);
+		this.#gate = new ReplyGate(host, replies, host.parts.heldReplies);
+		this.#admin = new AdminRequests(host, this.#gate, () => this.#waiting.statistics());
+		this.#gate.takeWaiting = () => this.#admin.takeWaiting();
 	}
 
-	get queue(): RingProducer {
-		return this.#parts.log;
-	}
-
-	commitPosition(): number {
-		return this.#parts.heldReplies.position;
-	}
-
-	submitJob(job: Job): void {
-		this.#parts.mail.submitJob(job);
-	}
-
-	waitForLog(): void {
-		const { log } = this.#parts;
-		this.#sleepForRoom(log, () => log.hasRoom(groupSizeMax));
+	/** An orderly shutdown is done. */
+	get isOver(): boolean {
+		return this.#isStopping;
 	}
 
 	/** Runs until an orderly shutdown is done. */
-	run(partition: Partition): void {
-		this.#partition = partition;
-		while (!this.#isStopping) {
-			try {
-				this.#turn();
-			} catch (error) {
-				this.#becomePoisoned(error);
-			}
+	run(): void {
+		while (!this.#isStopping) this.turn();
+		this.#host.partition.close();
+	}
+
+	/** One turn. Sleeps at its end when there was nothing to do. */
+	turn(): void {
+		try {
+			this.#turn();
+		} catch (error) {
+			this.#gate.becomePoisoned(error);
 		}
-		partition.close();
 	}
 
 	#turn(): void {
-		const { requests, bell, clock } = this.#parts;
-		const nowMs = clock.nowMs();
-		this.#partition.begin(nowMs);
+		const { partition, parts } = this.#host;
+		const nowMs = parts.clock.nowMs();
+		partition.begin(nowMs);
 		this.#takeNews();
-		this.#partition.maintenance.tick(nowMs);
-		const count = this.#drain();
-		this.#finishDrain();
+		partition.maintenance.tick(nowMs);
+		let count = this.#waiting.count > 0 ? this.#resume() : 0;
+		if (!this.#waiting.isFull && !this.#isStopping) count += this.#drain();
+		this.#gate.flush();
 		if (this.#isStopping) return;
+		this.#paceWrites(nowMs);
 		if (this.#longReads.length > 0) this.#stepLongRead();
-		else if (count === 0) {
-			bell.sleep(() => requests.hasNext() || this.#hasNews(), this.#partition.maintenance.tickDelayMs(clock.nowMs()));
-		}
+		else if (count > 0) return;
+		else if (this.#isHoldingWrites) this.#host.sleepForProgress(this.#hasWork, this.#holdMs);
+		else if (this.#waiting.count > 0) this.#host.sleepForProgress(this.#hasWork);
+		else parts.bell.sleep(this.#hasWork, partition.tickDelayMs(parts.clock.nowMs()));
 	}
 
-	#drain(): number {
-		const { requests } = this.#parts;
-		const window = this.#window;
+	/** Carries out what waited, in order, as far as there is room. @returns how many */
+	#resume(): number {
+		// Not the wall clock: it may be put back.
+		const nowMs = performance.now();
 		let count = 0;
-		while ((count < drainCountMax || window.isHeldOver) && !this.#isStopping) {
-			const windowSize = window.gather(this.#partition);
-			if (windowSize === 0) break;
-			for (let i = 0; i < windowSize; i++) this.#handle(window.source, window.offsets[i], window.hashes[i]);
-			count += windowSize;
+		while (this.#waiting.count > 0 && count < drainCountMax && !this.#isStopping) {
+			const { bytes, hash, sinceMs } = this.#waiting.first;
+			if (!this.#maybeCarryOut(bytes, 0, hash)) {
+				if (nowMs - sinceMs < this.#stallTimeoutMs) break;
+				this.#refuseOverloaded(bytes);
+			}
+			this.#waiting.shift(nowMs);
+			count++;
 		}
-		requests.release();
 		return count;
 	}
 
-	/** Carries out one request. What goes wrong in it is its own answer; only what should not happen ends the thread. */
-	#handle(request: Uint8Array, offset: number, hash: number): void {
+	#drain(): number {
+		const window = this.#window;
+		let count = 0;
+		while (((count < drainCountMax && !this.#waiting.isFull) || window.isHeldOver) && !this.#isStopping) {
+			const windowSize = window.gather(this.#host.partition);
+			if (windowSize === 0) break;
+			for (let i = 0; i < windowSize; i++) this.#take(window.source, window.offsets[i], window.hashes[i]);
+			count += windowSize;
+		}
+		this.#requests.release();
+		return count;
+	}
+
+	/** Carries out a request from the ring, or sets it aside. */
+	#take(request: Uint8Array, offset: number, hash: number): void {
+		if (this.#waiting.mustWait(request, offset, hash) || !this.#maybeCarryOut(request, offset, hash)) {
+			this.#waiting.add(request, offset, hash, performance.now());
+		}
+	}
+
+	/**
+	 * Carries out one request. What goes wrong in it is its own answer; only what should not happen ends the thread.
+	 * @returns false when there is no room for it now: nothing has happened
+	 */
+	#maybeCarryOut(request: Uint8Array, offset: number, hash: number): boolean {
 		const opcode = request[offset + requestHeaderSize];
 		try {
-			if (opcode === opGet || opcode === opHas || opcode === opGetExpiry) {
-				this.#partition.read(hash, request, offset + requestHeaderSize, this.#result);
-				this.#reply(request, offset);
-			} else if (isWrite(opcode)) {
-				this.#write(hash, request, offset);
-			} else if (opcode === opFlush) {
-				this.#flush(request, offset);
+			if (opcode === opCount || opcode === opScan) {
+				this.#beginLongRead(request, offset);
+			} else if (isRead(opcode)) {
+				this.#host.partition.read(hash, request, offset + requestHeaderSize, this.#result);
+				this.#gate.send(this.#result, request, offset);
+			} else if (isWrite(opcode) && opcode < opTouch) {
+				return this.#maybeWrite(hash, request, offset);
+			} else if (opcode === opShutdown) {
+				this.#shutDown(request, offset);
 			} else {
-				this.#handleRare(opcode, request, offset);
+				return this.#admin.maybeHandle(opcode, request, offset);
 			}
 		} catch (error) {
 			if (error instanceof LogPoisoned) {
-				this.#becomePoisoned(error);
-				this.#refuse(request, offset);
+				this.#gate.becomePoisoned(error);
+				this.#gate.refuse(request, offset);
 			} else {
-				this.#answerDamage(error, request, offset);
+				this.#gate.sendDamage(error, request, offset);
 			}
 		}
+		return true;
 	}
 
-	#write(hash: number, request: Uint8Array, offset: number): void {
+	#maybeWrite(hash: number, request: Uint8Array, offset: number): boolean {
+		if (this.#isHoldingWrites) return false;
+		const { partition } = this.#host;
 		const command = offset + requestHeaderSize;
-		let status = this.#partition.prepareWrite(hash, request, command);
-		while (status === statusWait) {
-			this.#waitForProgress();
-			status = this.#partition.prepareWrite(hash, request, command);
-		}
+		const status = partition.prepareWrite(hash, request, command);
+		if (status === statusWait) return false;
 		if (status === statusOk) {
-			this.#partition.write(hash, request, command, this.#result);
+			partition.write(hash, request, command, this.#result);
+			this.#writtenBytes += readCommandSize(request, command);
 		} else {
 			this.#result.reset();
-			this.#result.setError(codeOf(status), this.#partition.maintenance.explain(status));
+			this.#result.setError(codeOf(status), partition.maintenance.explain(status));
 		}
-		this.#reply(request, offset);
-	}
-
-	#handleRare(opcode: number, request: Uint8Array, offset: number): void {
-		this.#result.reset();
-		if (opcode === opCount || opcode === opScan) {
-			const { lastSequence } = this.#partition;
-			this.#longReads.push(new LongRead(request, offset, this.#partition.cursor(), lastSequence));
-			return;
-		}
-		if (opcode === opShutdown) {
-			this.#shutDown();
-		} else if (opcode === opStats) {
-			const text = Buffer.from(JSON.stringify(this.#partition.statistics()), 'utf8');
-			this.#result.setValue(text, 0, text.length);
-		} else if (opcode === opBarrier) {
-			this.#result.observedSequence = this.#partition.lastSequence;
-		} else {
-			this.#result.setError('MILLRACE_UNKNOWN_COMMAND', `opcode ${opcode} is not known`);
-		}
-		this.#reply(request, offset);
-	}
-
-	/** Begins a flush; it is answered when it is installed, or refused when it cannot be. */
-	#flush(request: Uint8Array, offset: number): void {
-		let status = this.#partition.maybeRotate();
-		while (status === statusWait) {
-			this.#waitForProgress();
-			status = this.#partition.maybeRotate();
-		}
-		if (status !== statusOk || this.#partition.maintenance.isDiskFull) {
-			this.#refuse(request, offset);
-			return;
-		}
-		this.#flushWaiters.add(request.subarray(offset, offset + requestHeaderSize), this.#partition.lastSequence);
-		this.#answerFlushes();
-	}
-
-	/** Sends `#result`, now or with the commit it depends on. */
-	#reply(request: Uint8Array, offset: number): void {
-		const { replies, heldReplies } = this.#parts;
-		const isHeld = this.#result.observedSequence > 0 && !this.#isDurable(this.#result.observedSequence);
-		try {
-			if (isHeld && this.#isLogOver) throw new LogPoisoned();
-			writeReply(isHeld ? heldReplies : replies, request, offset, this.#result, this.#waitForReplyRoom);
-			if (isHeld) this.#needsMarker = true;
-		} catch (error) {
-			this.#becomePoisoned(error);
-			this.#refuse(request, offset);
-		}
-	}
-
-	/** The durable sequence is never 2^32 behind the last one, so its low word tells it whole. */
-	#isDurable(sequence: number): boolean {
-		const { lastSequence } = this.#partition;
-		return sequence <= lastSequence - ((lastSequence - Atomics.load(this.#words, sharedDurableLowWord)) >>> 0);
-	}
-
-	#finishDrain(): void {
-		const { log, replies } = this.#parts;
-		if (!this.#isLogOver) {
-			if (this.#needsMarker) this.#partition.putMarker();
-			else this.#partition.finishGroup();
-			this.#needsMarker = false;
-			log.publish();
-		}
-		replies.publish();
+		this.#gate.send(this.#result, request, offset);
+		return true;
 	}
 
 	/**
-	 * A block that is damaged or cannot be read is the trouble of who asks for it, and of nobody else. A write that met one has
-	 * changed nothing. Any other error ends the thread.
+	 * Tells the partition what was written since the last call, and holds the next writes back for as long as it asks. Only they are
+	 * held, in slices after which it is asked again, so that it may change its mind.
 	 */
-	#answerDamage(error: unknown, request: Uint8Array, offset: number): void {
-		const damage = mustBeDamage(error);
-		this.#result.reset();
-		this.#result.setError(damage.code, damage.message);
-		this.#reply(request, offset);
+	#paceWrites(nowMs: number): void {
+		if (this.#writtenBytes === 0 && !this.#isHoldingWrites) return;
+		const delayMs = this.#host.partition.maintenance.writeDelayMs(this.#writtenBytes, nowMs);
+		this.#holdMs = Math.min(delayMs, holdSliceMsMax);
+		this.#writtenBytes = 0;
+		this.#isHoldingWrites = this.#holdMs > 0;
 	}
 
+	#refuseOverloaded(request: Uint8Array): void {
+		const text = `there was no room for it in ${this.#stallTimeoutMs} ms: writes come faster than they can be stored`;
+		this.#result.reset();
+		this.#result.setError('MILLRACE_OVERLOADED', text);
+		this.#gate.send(this.#result, request, 0);
+	}
+
+	/** @throws MILLRACE_SNAPSHOT */
+	#beginLongRead(request: Uint8Array, offset: number): void {
+		const { partition } = this.#host;
+		const command = offset + requestHeaderSize;
+		const isAtSnapshot = (request[command + commandFlagsOffset] & flagSequence) !== 0;
+		const snapshot = isAtSnapshot ? readCommandSequence(request, command) : undefined;
+		const cursor = partition.cursor(snapshot);
+		this.#longReads.push(new LongRead(request, offset, cursor, snapshot ?? partition.lastSequence));
+	}
+
+	/** A slice of the read that had none for longest: a long one does not hold up short ones. */
 	#stepLongRead(): void {
-		const read = this.#longReads[0];
-		let isOver: boolean;
+		const read = this.#longReads.shift();
+		if (read === undefined) return;
 		try {
-			isOver = read.step(this.#result);
+			if (read.step(this.#result)) this.#gate.send(this.#result, read.envelope, 0);
+			else this.#longReads.push(read);
 		} catch (error) {
 			read.close();
-			this.#longReads.shift();
-			this.#answerDamage(error, read.envelope, 0);
-			return;
+			this.#gate.sendDamage(error, read.envelope, 0);
 		}
-		if (!isOver) return;
-		this.#longReads.shift();
-		this.#reply(read.envelope, 0);
-	}
-
-	#hasNews(): boolean {
-		const words = this.#words;
-		return (
-			this.#parts.mail.hasNews ||
-			Atomics.load(words, sharedEditsDoneWord) !== this.#editsSeen ||
-			(Atomics.load(words, sharedPoisonWord) !== 0 && !this.#isLogOver)
-		);
 	}
 
 	#takeNews(): void {
-		const words = this.#words;
-		if (Atomics.load(words, sharedPoisonWord) !== 0 && !this.#isLogOver) throw new LogPoisoned();
-		const edits = Atomics.load(words, sharedEditsDoneWord);
-		if (edits !== this.#editsSeen) {
-			this.#editsSeen = edits;
-			this.#partition.maintenance.onEditsDone(edits);
-		}
-		if (this.#parts.mail.take((job, outcome) => this.#takeOutcome(job, outcome))) this.#answerFlushes();
+		if (this.#host.takeNews(this.#onJobTaken)) this.#admin.answerReady();
 	}
 
-	#takeOutcome(job: Job, outcome: JobOutcome): void {
-		if (this.#isLogOver || this.#isStopping) return;
-		this.#partition.maintenance.onJobDone(job, outcome.result, outcome.failure);
+	#takeOutcome(outcome: JobOutcome): void {
 		if (outcome.failure === undefined) return;
-		const { refusal } = this.#partition.maintenance;
-		if (refusal !== undefined) this.#parts.mail.note(refusal.message);
+		const { refusal, isDiskFull } = this.#host.partition.maintenance;
+		if (refusal !== undefined) this.#host.note(refusal.message);
+		if (refusal === undefined && !isDiskFull) return;
 		// What they wait for may never come, or not soon: they are told why.
-		for (const envelope of this.#flushWaiters.takeAll()) this.#refuse(envelope, 0);
-	}
-
-	/**
-	 * A write has no room: hand over what there is, and sleep until a job is done or the log has moved. Long reads go on meanwhile:
-	 * the arena that the write waits for may be pinned by one of them.
-	 */
-	#waitForProgress(): void {
-		this.#finishDrain();
-		if (this.#longReads.length > 0) {
-			this.#stepLongRead();
-			this.#takeNews();
-			return;
-		}
-		const { log, bell, clock } = this.#parts;
-		const isLogFull = !log.hasRoom(groupSizeMax);
-		log.waitingForRoom(true);
-		const delayMs = this.#partition.maintenance.tickDelayMs(clock.nowMs());
-		bell.sleep(() => this.#hasNews() || (isLogFull && log.hasRoom(groupSizeMax)), Math.min(delayMs ?? 20, 20));
-		log.waitingForRoom(false);
-		this.#takeNews();
-		this.#partition.maintenance.tick(clock.nowMs());
-	}
-
-	/** Room for settled replies only depends on main: a log that fails meanwhile is dealt with, and the wait goes on. */
-	#waitForRing(ring: RingProducer, size: number): void {
-		try {
-			this.#finishDrain();
-			if (ring !== this.#parts.replies) this.#sleepForRoom(ring, () => ring.hasRoom(size));
-		} catch (error) {
-			this.#becomePoisoned(error);
-			if (ring !== this.#parts.replies) throw error;
-		}
-		if (ring === this.#parts.replies) this.#sleepUntil(ring, () => ring.hasRoom(size));
-	}
-
-	/** @throws LogPoisoned when the log fails meanwhile: what is waited for may never come */
-	#sleepForRoom(ring: RingProducer, hasRoom: () => boolean): void {
-		if (ring === this.#parts.log) ring.publish();
-		const isPoisonNew = (): boolean => !this.#isLogOver && Atomics.load(this.#words, sharedPoisonWord) !== 0;
-		this.#sleepUntil(ring, () => hasRoom() || isPoisonNew());
-		if (isPoisonNew()) throw new LogPoisoned();
-	}
-
-	#sleepUntil(ring: RingProducer, isOver: () => boolean): void {
-		ring.waitingForRoom(true);
-		while (!isOver()) this.#parts.bell.sleep(isOver);
-		ring.waitingForRoom(false);
-	}
-
-	#answerFlushes(): void {
-		for (const envelope of this.#flushWaiters.takeReady(this.#partition.flushedSequence)) {
-			this.#result.reset();
-			this.#reply(envelope, 0);
-		}
-	}
-
-	/** The log failed: those who wait for it get the error, and the log is not touched again. @throws any other error */
-	#becomePoisoned(error: unknown): void {
-		if (!(error instanceof LogPoisoned)) throw error;
-		if (this.#isLogOver) return;
-		this.#isLogOver = true;
-		const { heldReplies, shared } = this.#parts;
-		const reason = readPoison(shared);
-		this.#partition.maintenance.refuseWrites(reason);
-		const waiting = this.#flushWaiters.takeAll();
-		heldReplies.forEachUnpublished((bytes, offset) => {
-			waiting.push(Buffer.from(bytes.subarray(offset, offset + requestHeaderSize)));
-		});
-		heldReplies.rewind();
-		for (const envelope of waiting) this.#refuse(envelope, 0);
-		this.#parts.mail.note(`${reason.message}: writes are refused until the database is opened again`);
-	}
-
-	/** Answers with the reason why nothing can be promised. Uses a result of its own: another may be waiting for room. */
-	#refuse(request: Uint8Array, offset: number): void {
-		const { refusal, isDiskFull, waitStatus } = this.#partition.maintenance;
-		this.#refusal.reset();
-		const code = refusal?.code ?? (isDiskFull ? 'MILLRACE_DISK_FULL' : 'MILLRACE_POISONED');
-		this.#refusal.setError(code, this.#partition.maintenance.explain(waitStatus));
-		writeReply(this.#parts.replies, request, offset, this.#refusal, this.#waitForReplyRoom);
+		for (const envelope of this.#admin.takeFlushes()) this.#gate.refuse(envelope, 0);
 	}
 
 	/** Lets the log seal and sync, then answers; the thread ends after this turn. Says so when the log could not. */
-	#shutDown(): void {
+	#shutDown(request: Uint8Array, offset: number): void {
 		for (const read of this.#longReads) read.close();
 		this.#longReads = [];
 		this.#isStopping = true;
-		this.#result.reset();
-		if (!this.#isLogOver) {
-			this.#partition.putStop();
-			const { log, bell } = this.#parts;
-			log.publish();
-			const hasFailed = (): boolean => Atomics.load(this.#words, sharedPoisonWord) !== 0;
-			const isOver = (): boolean => Atomics.load(this.#words, sharedLogStoppedWord) === 1 || hasFailed();
-			while (!isOver()) bell.sleep(isOver);
-			if (hasFailed()) this.#becomePoisoned(new LogPoisoned());
-			this.#isLogOver = true;
-			this.#needsMarker = false;
+		if (!this.#host.isLogOver) {
+			try {
+				this.#host.stopLog();
+				this.#gate.noteLogStopped();
+			} catch (error) {
+				this.#gate.becomePoisoned(error);
+			}
 		}
-		for (const envelope of this.#flushWaiters.takeAll()) this.#refuse(envelope, 0);
-		const { refusal } = this.#partition.maintenance;
+		for (const envelope of this.#admin.takeWaiting()) this.#gate.refuse(envelope, 0);
+		const { refusal } = this.#host.partition.maintenance;
 		this.#result.reset();
-		if (refusal !== undefined && refusal.code !== 'MILLRACE_CLOSED')
+		if (refusal !== undefined && refusal.code !== 'MILLRACE_CLOSED') {
 			this.#result.setError(refusal.code, refusal.message);
+		}
+		this.#gate.send(this.#result, request, offset);
 	}
 }

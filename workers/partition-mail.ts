@@ -37,6 +37,11 @@ export class PartitionMail {
 		return Atomics.load(this.#words, sharedMailWord) !== this.#seen;
 	}
 
+	/** Jobs whose outcome was not taken yet. */
+	get pendingCount(): number {
+		return this.#jobs.size;
+	}
+
 	/** Visits the outcomes that have come. @returns false when there were none */
 	take(visit: (job: Job, outcome: JobOutcome) => void): boolean {
 		const count = Atomics.load(this.#words, sharedMailWord);

@@ -78,6 +78,21 @@ export function compareBytes(
 	return aSize - bSize;
 }
 
+/** A copy of bytes [start, end). Not `slice`, which makes no copy of a Buffer. */
+export function copyOf(bytes: Uint8Array, start = 0, end = bytes.length): Uint8Array {
+	return new Uint8Array(bytes.subarray(start, end));
+}
+
+/** The smallest key above every key that begins with `prefix`: [prefix, bound) is all of them. undefined: there is none. */
+export function prefixUpperBound(prefix: Uint8Array): Uint8Array | undefined {
+	let size = prefix.length;
+	while (size > 0 && prefix[size - 1] === 0xff) size--;
+	if (size === 0) return undefined;
+	const bound = copyOf(prefix, 0, size);
+	bound[size - 1] = (bound[size - 1] as number) + 1;
+	return bound;
+}
+
 /** Copies `size` bytes. A byte loop wins below about 24 bytes, `set` above (measured: 17 B equal, 100 B 3x). */
 export function copyBytes(
 	source: Uint8Array,

@@ -61,6 +61,12 @@ export const errorTable = {
 	MILLRACE_LISTEN: { status: 22, resp: 'ERR' },
 	/** The other side could not be reached, or the connection was lost with the outcome unknown. */
 	MILLRACE_CONNECTION: { status: 23, resp: 'ERR' },
+	/** A snapshot was released, or held for longer than allowed. */
+	MILLRACE_SNAPSHOT: { status: 24, resp: 'ERR' },
+	/** Writes outran compaction for too long: this one was refused, nothing was written; try again later. */
+	MILLRACE_OVERLOADED: { status: 25, resp: 'BUSY' },
+	/** A file needs a codec that this Node.js does not have. */
+	MILLRACE_CODEC: { status: 26, resp: 'ERR' },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -44,14 +44,62 @@ export const segmentSpareCount = 2;
 export const groupSizeMax = 512 * KiB;
 /** Bytes of a decoded SSTable block before compression; entries larger than this have a block of their own. */
 export const blockSizeDefault = 16 * KiB;
+/** Bytes of a block that is compressed, checked and decompressed in WebAssembly; larger ones are rare and take natives. */
+export const codecAreaSize = 256 * KiB;
+/** Bytes of linear memory behind those areas, a block cache: addresses stay small integers, below 2^31. */
+export const codecTailSizeMax = 2 * 1024 * MiB - 2 * MiB;
+/** Bytes of iterators' buffers of one size that a thread keeps for the next scan. */
+export const bufferPoolSizeMax = 2 * MiB;
 /** Bytes of decompressed blocks a partition may cache. */
 export const blockCacheSizeDefault = 32 * MiB;
 /** Bloom filter bits for each key: 10 gives about 1 % false positives. */
 export const bloomBitsPerKey = 10;
-/** Level-0 tables before they are merged into one run. Each costs a filter probe for every miss. */
-export const levelZeroCountTrigger = 8;
-/** Level-0 tables at which writes wait: reads would drown otherwise. */
-export const levelZeroCountMax = 24;
+/** Bloom filter bits for each key in the young levels, which every read asks first: 14 gives about 0.2 %. */
+export const bloomBitsPerKeyYoung = 14;
+/** Level-0 tables before they are compacted into the base level. */
+export const levelZeroCountTrigger = 4;
+/** Level-0 tables (or as many bytes of debt) at which writes are slowed down, ever more. */
+export const levelZeroSlowCount = 20;
+/** Level-0 tables at which writes stop: reads would drown otherwise. */
+export const levelZeroStopCount = 36;
+/** Levels, the youngest (0) included. Seven with a ratio of 10 hold more than any disk. */
+export const levelCountMax = 7;
+/** A level holds this many times the bytes of the one above it. */
+export const levelSizeRatioDefault = 10;
+/** Bytes the base level may hold: it is the one that level 0 is compacted into. */
+export const baseLevelSizeDefault = 256 * MiB;
+/** Bytes of a table that a compaction writes, before it begins the next. Bounds what one compaction rewrites, and its disk use. */
+export const tableFileSizeDefault = 32 * MiB;
+/** Table sizes that one table may overlap in the level below its own: what compacting it would rewrite, ten times its bytes. */
+export const grandparentOverlapFactor = 10;
+/** Bytes that compactions still have to rewrite at which writes are slowed down. */
+export const compactionDebtSlow = 4 * 1024 * MiB;
+/** Bytes of compaction debt at which writes stop. */
+export const compactionDebtStop = 16 * 1024 * MiB;
+/** Compactions of one partition at once. */
+export const compactionConcurrencyMax = 2;
+/** Bytes of requests that a partition takes aside while writes are stalled, so that reads behind them pass: 30,000 small ones. */
+export const waitingRequestsSizeMax = 4 * MiB;
+/** Milliseconds a stopped write waits before it is refused with MILLRACE_OVERLOADED. */
+export const stallTimeoutMsDefault = 10_000;
+/** Milliseconds a snapshot may be held: every version since is kept on disk for it. A warning comes at half of it. */
+export const snapshotAgeMaxMsDefault = 10 * 60 * 1000;
+/** Snapshots of one partition at once. */
+export const snapshotCountMax = 10_000;
+/** Live range tombstones of a partition: all are held in memory, and each compaction reads its share. */
+export const rangeTombstoneCountMax = 10_000;
+/** Commands in one batch; their bytes are bounded like a value. */
+export const batchCountMax = 65_536;
+/** Versions one page of a scan looks at, at most: bounds its time where most are dead. */
+export const scanStepCountMax = 100_000;
+/** Bytes of one page of a scan, unless asked for otherwise. */
+export const scanPageSizeDefault = 256 * KiB;
+/** Bytes set aside on the disk, given up when it is full so that deletes and compactions can go on. */
+export const reserveFileSizeDefault = 64 * MiB;
+/** Bytes of the path of a checkpoint: what Linux takes. */
+export const pathSizeMax = 4096;
+/** Edits of a manifest before it is begun anew: bounds its size and what an open reads. */
+export const manifestEditCountMax = 500;
 /** Milliseconds between fsyncs with durability 'interval'. */
 export const syncIntervalMsDefault = 1000;
 
@@ -65,8 +113,8 @@ export const argumentCountMax = 65_536;
 export const inlineSizeMax = 64 * KiB;
 /** Bytes of one command with all its arguments: two largest values plus slack. */
 export const commandSizeMax = 64 * MiB;
-/** Bytes of one msgpack frame: a largest key and value plus header. */
-export const frameSizeMax = valueSizeMax + keySizeMax + 1 * KiB;
+/** Bytes of one msgpack frame: a largest key and value, the cursor of the page they are in, plus headers. */
+export const frameSizeMax = valueSizeMax + 2 * keySizeMax + 1 * KiB;
 /** Bytes of replies waiting in one connection at which we stop reading from it. */
 export const outputSizeSoft = 1 * MiB;
 /** Bytes of replies waiting at which a client that never reads is disconnected. */

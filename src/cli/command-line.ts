@@ -7,7 +7,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { MillraceError } from '../base/errors.js';
 import { partitionCountMax } from '../base/limits.js';
 import { hostDefault, parseAddress, portDefault } from '../client/address.js';
-import { type Client, connect, type PutOptions } from '../client/client.js';
+import { type Client, connect, type PutOptions, type ScanSelection } from '../client/client.js';
 import { type CommandIo, exitFailed, exitOk, exitUsage } from './command-io.js';
 import { exportFile } from './export-command.js';
 import { importFile } from './import-command.js';
@@ -46,7 +46,9 @@ The lines are what import reads, and give the same bytes back. Writes made meanw
 
 Examples:
   millrace export backup.jsonl
-  millrace export | gzip > backup.jsonl.gz`;
+  millrace export | gzip > backup.jsonl.gz
+  millrace export users.jsonl --prefix user:
+  millrace export --gte order:2026 --reverse --limit 10 --keys-only`;
 
 const serveHelp = `
 Examples:
@@ -55,6 +57,9 @@ Examples:
 
 Durability: 'always' answers a write when it is on the disk; 'interval' writes at once and syncs every second;
 'none' leaves it to the operating system. The number of partitions is fixed when the directory is created.`;
+
+const inspectHelp = `
+Nothing is changed. The exit code is 0 when all is well, 1 when there are problems: each line says where, and what to do.`;
 
 /**
  * Runs one command.
@@ -90,6 +95,7 @@ function makeProgram(io: CommandIo, setExitCode: SetExitCode): Command {
 		.showHelpAfterError('(millrace --help, or --help after a command, says more)')
 		.addHelpText('after', mainHelp);
 	addServe(program, io, setExitCode);
+	addInspection(program, io, setExitCode);
 	addKeyCommands(program, io, setExitCode);
 	addFileCommands(program, io, setExitCode);
 	return program;
@@ -120,12 +126,45 @@ function addServe(program: Command, io: CommandIo, setExitCode: SetExitCode): vo
 				.choices(['refuse', 'truncate'])
 				.default('refuse'),
 		)
+		.addOption(new Option('--compaction <policy>', "'leveled' reads fastest, 'tiered' writes the least"))
+		.addOption(new Option('--last-level-codec <codec>', "codec of the last level: 'lz4', or 'zstd' for less space"))
+		.option(
+			'--compaction-bytes-per-second <bytes>',
+			'what all compactions may write together (default: no limit)',
+			bytes,
+		)
+		.option('--disk-budget <bytes>', 'what all files may take; beyond, puts are refused (default: no limit)', bytes)
+		.option('--reserve-file-size <bytes>', 'kept by each partition for deletes on a full disk (default: 64 MiB)', bytes)
 		.addHelpText('after', serveHelp)
-		.action(async (options) => {
+		.action(async ({ dir: directory, ...options }) => {
 			// Only now, because a client command needs none of the engine.
 			const { serve } = await import('./serve-command.js');
-			const { dir: directory, host, port, partitions, durability, damagedLog } = options;
-			setExitCode(await serve({ directory, host, port, partitions, durability, damagedLog }, io));
+			setExitCode(await serve({ directory, ...options }, io));
+		});
+}
+
+/** Commands that look at a directory, without a server. */
+function addInspection(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
+	const write = (line: string): void => {
+		io.stdout.write(`${line}\n`);
+	};
+	program
+		.command('doctor')
+		.description('explain what a data directory holds, and what is wrong with it; the server must be stopped')
+		.argument('<directory>')
+		.addHelpText('after', inspectHelp)
+		.action(async (directory: string) => {
+			const { doctorDirectory } = await import('../server/inspect-directory.js');
+			setExitCode(doctorDirectory(directory, write) ? exitOk : exitFailed);
+		});
+	program
+		.command('verify')
+		.description('read and check every byte of a data directory; the server must be stopped')
+		.argument('<directory>')
+		.addHelpText('after', inspectHelp)
+		.action(async (directory: string) => {
+			const { verifyDirectory } = await import('../server/inspect-directory.js');
+			setExitCode(verifyDirectory(directory, write) ? exitOk : exitFailed);
 		});
 }
 
@@ -164,11 +203,19 @@ function addFileCommands(program: Command, io: CommandIo, setExitCode: SetExitCo
 			setExitCode(await withClient(url, (client) => importFile(client, file, { continueOnError }, io)));
 		});
 	withUrl(program.command('export'))
-		.description('write every record as JSON lines')
+		.description('write records as JSON lines, in the order of their keys')
 		.argument('[file]', "the file; '-' is standard output", '-')
+		.option('--prefix <text>', 'only keys that begin with this')
+		.option('--gte <key>', 'only keys from this one on')
+		.addOption(new Option('--gt <key>', 'only keys above this one').conflicts('gte'))
+		.option('--lte <key>', 'only keys up to this one')
+		.addOption(new Option('--lt <key>', 'only keys below this one').conflicts('lte'))
+		.option('--reverse', 'from the last key to the first')
+		.option('--limit <count>', 'records at most', integerIn(0, Number.MAX_SAFE_INTEGER))
+		.option('--keys-only', 'without the values; such lines cannot be imported')
 		.addHelpText('after', exportHelp)
-		.action(async (file: string, { url }) => {
-			setExitCode(await withClient(url, (client) => exportFile(client, file, io)));
+		.action(async (file: string, { url, ...selection }: { url: string } & ScanSelection) => {
+			setExitCode(await withClient(url, (client) => exportFile(client, file, selection, io)));
 		});
 }
 
@@ -192,6 +239,12 @@ async function withClient(url: string, run: (client: Client) => Promise<number>)
 	} finally {
 		await client.close();
 	}
+}
+
+/** The range is the engine's to check. */
+function bytes(text: string): number {
+	if (/^\d{1,15}$/.test(text)) return Number(text);
+	throw new InvalidArgumentError('It is a number of bytes.');
 }
 
 function integerIn(min: number, max: number): (text: string) => number {

@@ -74,11 +74,11 @@ export function parseLine(line: Buffer): LineEntry | undefined {
 	};
 }
 
-/** One line, with its end. */
-export function formatLine(entry: LineEntry): string {
+/** One line, with its end. @param isKeyOnly without the value: such a line is for people, it cannot be imported */
+export function formatLine(entry: LineEntry, isKeyOnly = false): string {
 	const fields: Record<string, unknown> = {};
 	putField(fields, 'key', entry.key);
-	putField(fields, 'value', entry.value);
+	if (!isKeyOnly) putField(fields, 'value', entry.value);
 	if (entry.expiresAtMs !== 0) fields.expiresAtMs = entry.expiresAtMs;
 	return `${JSON.stringify(fields)}\n`;
 }

@@ -17,17 +17,19 @@ export interface ServeOptions {
 	readonly partitions: number | undefined;
 	readonly durability: 'always' | 'interval' | 'none';
 	readonly damagedLog: 'refuse' | 'truncate';
+	readonly compaction?: 'leveled' | 'tiered';
+	readonly lastLevelCodec?: 'lz4' | 'zstd';
+	readonly compactionBytesPerSecond?: number;
+	readonly diskBudget?: number;
+	readonly reserveFileSize?: number;
 }
 
 /** @returns the exit code, when the server has ended */
 export async function serve(options: ServeOptions, io: CommandIo): Promise<number> {
-	const { directory, host, port, partitions, durability, damagedLog } = options;
+	const { partitions, ...others } = options;
+	const { directory, host, durability } = options;
 	const serverOptions: ServerOptions = {
-		directory,
-		host,
-		port,
-		durability,
-		damagedLog,
+		...others,
 		log: (line) => io.stderr.write(`${line}\n`),
 		...(partitions === undefined ? {} : { partitions }),
 	};

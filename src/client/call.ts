@@ -20,6 +20,8 @@ import {
 	opSetExpiry,
 	opStats,
 } from '../command/command-format.js';
+import type { ScanPage } from '../command/ordered-scan.js';
+import type { ScanOptions } from '../command/scan-options.js';
 import {
 	bytesHeaderSizeMax,
 	frameOverheadMax,
@@ -28,6 +30,7 @@ import {
 } from '../protocol/frame/frame-format.js';
 import {
 	encodeBareRequest,
+	encodeCountRequest,
 	encodeGetManyRequest,
 	encodeIncrementRequest,
 	encodeKeyRequest,
@@ -38,7 +41,7 @@ import {
 import type { MessageReader } from '../protocol/frame/message-reader.js';
 
 const keyOperations = [opGet, opHas, opGetExpiry, opDelete] as const;
-const bareOperations = [operationPing, opCount, opStats, opFlush, opClear] as const;
+const bareOperations = [operationPing, opStats, opFlush, opClear] as const;
 
 /** Every operation a client sends. */
 export type Operation =
@@ -48,6 +51,7 @@ export type Operation =
 	| typeof opIncrement
 	| typeof opSetExpiry
 	| typeof opScan
+	| typeof opCount
 	| typeof operationGetMany;
 
 export interface Call {
@@ -59,6 +63,8 @@ export interface Call {
 	readonly number: number;
 	/** The most entries of a scan. */
 	readonly countMax: number;
+	/** The range of a scan or count. */
+	readonly options: ScanOptions;
 	readonly keys: readonly Uint8Array[];
 	/** Bytes its frame takes at most. */
 	readonly size: number;
@@ -70,15 +76,15 @@ export interface Call {
 	readonly reject: (error: unknown) => void;
 }
 
-/** A page of a scan. */
-export interface ScanPage {
-	readonly bytes: Uint8Array;
-	readonly isLast: boolean;
-}
-
 /** Bytes the frame of a call takes at most. */
-export function callSize(key: Uint8Array, value: Uint8Array, keys: readonly Uint8Array[]): number {
-	let size = frameOverheadMax + bytesHeaderSizeMax * (2 + keys.length) + key.length + value.length;
+export function callSize(
+	key: Uint8Array,
+	value: Uint8Array,
+	options: ScanOptions,
+	keys: readonly Uint8Array[],
+): number {
+	let size = frameOverheadMax + bytesHeaderSizeMax * (4 + keys.length) + key.length + value.length;
+	size += (options.lower?.length ?? 0) + (options.upper?.length ?? 0);
 	for (const each of keys) size += each.length;
 	return size;
 }
@@ -99,11 +105,12 @@ export function encodeCall(target: Uint8Array, offset: number, id: number, call:
 		case opSetExpiry:
 			return encodeSetExpiryRequest(target, offset, id, call.key, call.number, call.flags);
 		case opScan:
-			return encodeScanRequest(target, offset, id, call.number, call.key, call.countMax);
+			return encodeScanRequest(target, offset, id, call.number, call.key, call.countMax, call.options);
+		case opCount:
+			return encodeCountRequest(target, offset, id, call.options);
 		case operationGetMany:
 			return encodeGetManyRequest(target, offset, id, call.keys);
 		case operationPing:
-		case opCount:
 		case opStats:
 		case opFlush:
 		case opClear:

@@ -7,7 +7,7 @@
  * connection is lost, what was under way rejects with MILLRACE_CONNECTION: whether it was done is unknown. There is
  * no reconnecting yet.
  */
-import { hasCode, MillraceError } from '../base/errors.js';
+import { hasCode } from '../base/errors.js';
 import {
 	clientBatchCountMax,
 	clientBatchSizeMax,
@@ -30,16 +30,25 @@ import {
 	opSetExpiry,
 	opStats,
 } from '../command/command-format.js';
+import { type ScanPage, scanInOrder } from '../command/ordered-scan.js';
 import { type CheckedPutOptions, checkExpiry, checkPutOptions, type PutOptions } from '../command/put-options.js';
+import {
+	type CheckedScan,
+	checkScan,
+	type ScanOptions,
+	type ScanSelection,
+	wholeRange,
+} from '../command/scan-options.js';
+import { type ScannedEntry, ScanPageReader } from '../command/scan-page.js';
 import { operationGetMany, operationPing, wireFlagRelativeExpiry } from '../protocol/frame/frame-format.js';
 import { parseAddress } from './address.js';
-import { callSize, type Operation, type ScanPage } from './call.js';
+import { callSize, type Operation } from './call.js';
 import { ClientConnection, type ConnectionSettings } from './client-connection.js';
-import { type ExportedEntry, ScanCursor } from './scan-cursor.js';
 
 export type { Bytes } from '../command/checked-bytes.js';
 export type { PutOptions } from '../command/put-options.js';
-export type { ExportedEntry } from './scan-cursor.js';
+export type { ScanSelection } from '../command/scan-options.js';
+export type { ScannedEntry } from '../command/scan-page.js';
 
 export interface ConnectOptions {
 	/** Milliseconds until the server must have said hello. Default 5000. */
@@ -162,9 +171,12 @@ export class Client implements AsyncDisposable {
 		return (await Promise.all(batches)).flat();
 	}
 
-	/** The exact number of keys; the server counts them one by one. */
-	count(): Promise<number> {
-		return this.#callBare(opCount);
+	/** The exact number of keys, or of those in a range; the server counts them one by one. */
+	count(range?: Pick<ScanSelection, 'gt' | 'gte' | 'lt' | 'lte' | 'prefix'>): Promise<number> {
+		return new Promise((resolve, reject) => {
+			const { options } = checkScan(range, true);
+			this.#send(opCount, noBytes, noBytes, 0, 0, 0, noKeys, resolve as Resolve, reject, options);
+		});
 	}
 
 	/** Statistics of each partition. */
@@ -186,22 +198,29 @@ export class Client implements AsyncDisposable {
 		return this.#callBare(opFlush);
 	}
 
+	/**
+	 * The entries of a range in the order of their keys, over all partitions. Not one moment's view: writes meanwhile may or may not be
+	 * seen. May be left in the middle.
+	 */
+	scan(selection?: ScanSelection): AsyncIterable<ScannedEntry> {
+		const scan = checkScan(selection);
+		return scanInOrder(this.partitionCount, scan, clientBatchCountMax, (partition, cursor, countMax) =>
+			this.#page(scan, partition, cursor, countMax),
+		);
+	}
+
 	/** Every entry, partition after partition, in key order within each. Writes meanwhile may or may not be seen. */
-	async *exportEntries(): AsyncIterable<ExportedEntry> {
+	async *exportEntries(): AsyncIterable<ScannedEntry> {
+		const scan = checkScan();
 		for (let partition = 0; partition < this.partitionCount; partition++) {
-			let startKey: Uint8Array = noBytes;
+			let cursor: Uint8Array = noBytes;
 			let isLast = false;
 			while (!isLast) {
-				const page = await this.#scan(partition, startKey);
-				isLast = page.isLast;
-				const cursor = new ScanCursor(page.bytes);
-				for (let entry = cursor.next(); entry !== undefined; entry = cursor.next()) {
-					startKey = entry.key;
-					yield entry;
-				}
-				if (cursor.count === 0 && !isLast) {
-					throw new MillraceError('MILLRACE_PROTOCOL', 'the server sent an empty page that is not the last');
-				}
+				const page = await this.#page(scan, partition, cursor, clientBatchCountMax);
+				const reader = new ScanPageReader(page.bytes);
+				for (let entry = reader.next(); entry !== undefined; entry = reader.next()) yield entry;
+				({ isLast } = page);
+				({ cursor } = reader);
 			}
 		}
 	}
@@ -229,10 +248,9 @@ export class Client implements AsyncDisposable {
 		}
 	}
 
-	#scan(partition: number, startKey: Uint8Array): Promise<ScanPage> {
+	#page({ options }: CheckedScan, partition: number, cursor: Uint8Array, countMax: number): Promise<ScanPage> {
 		return new Promise((resolve, reject) => {
-			const count = clientBatchCountMax;
-			this.#send(opScan, startKey, noBytes, 0, partition, count, noKeys, resolve as Resolve, reject);
+			this.#send(opScan, cursor, noBytes, 0, partition, countMax, noKeys, resolve as Resolve, reject, options);
 		});
 	}
 
@@ -258,6 +276,7 @@ export class Client implements AsyncDisposable {
 		keys: readonly Uint8Array[],
 		resolve: Resolve,
 		reject: (error: unknown) => void,
+		options: ScanOptions = wholeRange,
 	): void {
 		const isTimed = this.#requestTimeoutMs !== Number.POSITIVE_INFINITY;
 		this.#connection.send({
@@ -267,8 +286,9 @@ export class Client implements AsyncDisposable {
 			flags,
 			number,
 			countMax,
+			options,
 			keys,
-			size: callSize(key, value, keys),
+			size: callSize(key, value, options, keys),
 			deadlineMs: isTimed ? performance.now() + this.#requestTimeoutMs : Number.POSITIVE_INFINITY,
 			isAbandoned: false,
 			resolve,

@@ -2,6 +2,7 @@
  * What callers of the embedded database and of the client may give as keys, values and deltas, checked before anything is sent.
  * Misuse is a `TypeError`; a size over its limit is a coded error.
  */
+import { copyOf } from '../base/bytes.js';
 import { MillraceError } from '../base/errors.js';
 import { keySizeMax, valueSizeMax } from '../base/limits.js';
 
@@ -18,6 +19,14 @@ export function mustValue(value: Bytes): Uint8Array {
 	const bytes = mustBeBytes('value', value);
 	if (bytes.length <= valueSizeMax) return bytes;
 	throw new MillraceError('MILLRACE_VALUE_SIZE', `a value has at most ${valueSizeMax} bytes, not ${bytes.length}`);
+}
+
+/** A copy of a bound of a range, which may be empty; undefined stays undefined. */
+export function mustBound(what: string, bound: Bytes | undefined): Uint8Array | undefined {
+	if (bound === undefined) return undefined;
+	const bytes = mustBeBytes(what, bound);
+	if (bytes.length <= keySizeMax) return copyOf(bytes);
+	throw new MillraceError('MILLRACE_KEY_SIZE', `${what} has at most ${keySizeMax} bytes, not ${bytes.length}`);
 }
 
 function mustBeBytes(what: string, given: Bytes): Uint8Array {

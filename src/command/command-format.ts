@@ -2,12 +2,17 @@
  * The bytes of one command, of the request that carries it over a ring, and of its reply. Both sides of a ring,
  * the write-ahead log and replay use this file; docs/formats/command.md is its page.
  *
- *   command   0 u8 opcode | 1 u8 flags | 2 u16 keySize | 4 u32 valueSize | [8 f64 argument, if flagArgument] | key | value
+ *   command   0 u8 opcode | 1 u8 flags | 2 u16 keySize | 4 u32 valueSize | [f64 argument, if flagArgument]
+ *             | [f64 sequence, if flagSequence] | key | value
+ *   batch     opBatch's value: u32 count | count commands (writes of one key, or opDeleteRange), end to end
+ *   scan      opScan's and opCount's value, empty or: 0 u8 scan flags | 1 u8 0 | 2 u16 lowerSize | 4 u16 upperSize | 6 u16 0
+ *             | 8 u32 pageSizeMax (0: our choice) | 12 u32 0 | 16 lower | upper
  *   request   0 u32 sink | 4 u32 sequence | 8 u32 part | 12 u32 reserved (0) | 16 command
  *   reply     0 u32 sink | 4 u32 sequence | 8 u32 part | 12 u8 status | 13 u8 kind | 14 u16 reserved (0)
  *             | 16 f64 number | 24 payload
  *
- *   page      opScan's payload, for each entry: 0 u32 keySize | 4 u32 valueSize | 8 f64 expiresAtMs | 16 key | value
+ *   page      opScan's payload: 0 u16 cursorSize | 2 cursor | entries, each: 0 u32 keySize | 4 u32 valueSize | 8 f64 expiresAtMs
+ *             | 16 f64 version | 24 key | value
  *
  * `sink`, `sequence` and `part` are the asker's and come back unchanged: which session, which of its commands,
  * which key of a command with many. Opcodes and flags are persistent (the log holds commands): append, never renumber.
@@ -22,24 +27,42 @@ export const opGet = 1;
 export const opHas = 2;
 /** -> number = expiresAtMs (0: never), or not found */
 export const opGetExpiry = 3;
+/** -> payload = f64 expiresAtMs, then the value; number = version */
+export const opGetEntry = 4;
 /**
- * A page of live entries in key order. Key = the cursor, exclusive (empty: from the start); argument = entries at most.
- * -> payload of entries (layout above); number = 1 when the partition has no more, else 0
+ * A page of live entries in key order, or against it. Key = the cursor, exclusive (empty: from the start of the range); argument =
+ * entries at most; value = scan options (layout above); sequence = a pinned snapshot. A page ends at its limit of entries, of
+ * bytes, or of versions looked at, so it may be empty before the end.
+ * -> payload of cursor and entries (layout above); number = 1 when the range has no more, else 0
  */
 export const opScan = 5;
 
 /** value, argument = expiresAtMs when flagArgument; flags below. -> number = version; not found: condition unmet */
 export const opPut = 64;
-/** -> ok (was there) or not found */
+/** sequence = the version it must have. -> ok (was there), number = version of the delete; or not found */
 export const opDelete = 65;
-/** value = decimal delta (signed 64-bit). -> payload = decimal result */
+/** value = decimal delta (signed 64-bit). -> payload = decimal result; number = version */
 export const opIncrement = 66;
-/** argument = expiresAtMs; no argument removes the expiry. -> ok, or not found (absent, or nothing to remove) */
+/**
+ * argument = expiresAtMs; no argument removes the expiry. The new expiry stands still, unless flagSliding says otherwise.
+ * -> ok, number = version; or not found (absent, or nothing to remove)
+ */
 export const opSetExpiry = 67;
 /** Drops every entry of the partition. Key empty. */
 export const opClear = 68;
+/** Puts value behind the stored one (nothing stored: as opPut). Keeps the expiry. -> number = version; payload = decimal new size */
+export const opAppend = 69;
+/** Deletes every key in [key, value); an empty key: from the beginning, an empty value: to the end. -> number = version */
+export const opDeleteRange = 70;
+/**
+ * All of its commands or none: value = batch (layout above), key empty. It takes as many sequence numbers as it has commands.
+ * -> number = version of its last command; not found: a condition was unmet, number = that command's index
+ */
+export const opBatch = 71;
+/** Moves a sliding expiry on: argument = the new expiresAtMs. Made by the partition itself when such a key is read. */
+export const opTouch = 72;
 
-/** -> number = exact count of live entries; a scan, done in slices. Key empty. */
+/** -> number = exact count of live entries in a range; a scan, done in slices. Key, value, sequence as in opScan. */
 export const opCount = 128;
 /** -> payload = JSON of partition statistics. Key empty. */
 export const opStats = 129;
@@ -49,6 +72,18 @@ export const opBarrier = 130;
 export const opFlush = 131;
 /** Orderly end: commits, syncs, closes files, answers, and the worker ends. Key empty. */
 export const opShutdown = 132;
+/** Pins what is stored now. Key empty. -> number = the snapshot's sequence, to read at and to release */
+export const opSnapshot = 133;
+/** argument = sequence of a snapshot; one release for each opSnapshot. Key empty. -> ok, or not found */
+export const opReleaseSnapshot = 134;
+/** Compacts [key, value) down to the last level; empty: without that bound. Answered when done. */
+export const opCompact = 135;
+/** value = path of a directory that does not exist: makes a consistent copy of the partition there by hard links. Key empty. */
+export const opCheckpoint = 136;
+/** Reads and checks every byte on disk. Key empty. -> payload = JSON: an array of { file, offset, problem } */
+export const opVerify = 137;
+/** -> payload = JSON: what a read of the key touches, and how long each step took */
+export const opExplain = 138;
 
 export const flagArgument = 1;
 /** opPut: only when the key is absent. */
@@ -59,6 +94,29 @@ export const flagIfPresent = 4;
 export const flagReturnOld = 8;
 /** opPut: the key keeps the expiry it has. */
 export const flagKeepExpiry = 16;
+/** There is a sequence. Writes: the version the key must have (0: it must be absent). Reads: a pinned snapshot to read at. */
+export const flagSequence = 32;
+/**
+ * opPut and opSetExpiry with flagArgument: every get, getEntry and has moves the expiry on, to as far away as it was when it was
+ * set.
+ */
+export const flagSliding = 64;
+
+/** Scan flags. */
+export const scanReverse = 1;
+export const scanKeysOnly = 2;
+export const scanLowerInclusive = 4;
+export const scanUpperInclusive = 8;
+export const scanHasLower = 16;
+export const scanHasUpper = 32;
+
+export const scanLowerSizeOffset = 2;
+export const scanUpperSizeOffset = 4;
+export const scanPageSizeOffset = 8;
+export const scanOptionsHeaderSize = 16;
+
+/** u32 count of commands, which follow end to end. */
+export const batchHeaderSize = 4;
 
 export function isRead(opcode: number): boolean {
 	return opcode < 64;
@@ -77,14 +135,15 @@ export const commandValueSizeOffset = 4;
 export const commandArgumentOffset = 8;
 export const commandHeaderSize = 8;
 export const commandArgumentSize = 8;
-
-export function commandSize(flags: number, keySize: number, valueSize: number): number {
-	return commandHeaderSize + ((flags & flagArgument) !== 0 ? commandArgumentSize : 0) + keySize + valueSize;
-}
+export const commandSequenceSize = 8;
 
 /** Where the key starts, from the start of the command. */
 export function commandKeyOffset(flags: number): number {
-	return commandHeaderSize + ((flags & flagArgument) !== 0 ? commandArgumentSize : 0);
+	return commandHeaderSize + (flags & flagArgument) * commandArgumentSize + ((flags & flagSequence) >>> 2);
+}
+
+export function commandSize(flags: number, keySize: number, valueSize: number): number {
+	return commandKeyOffset(flags) + keySize + valueSize;
 }
 
 /** Encodes a command at `target[offset..]`; the caller made room for `commandSize`. @returns its size */
@@ -100,6 +159,7 @@ export function encodeCommand(
 	value: Uint8Array,
 	valueOffset: number,
 	valueSize: number,
+	sequence = 0,
 ): number {
 	target[offset] = opcode;
 	target[offset + commandFlagsOffset] = flags;
@@ -109,6 +169,10 @@ export function encodeCommand(
 	if ((flags & flagArgument) !== 0) {
 		writeF64(target, at, argument);
 		at += commandArgumentSize;
+	}
+	if ((flags & flagSequence) !== 0) {
+		writeF64(target, at, sequence);
+		at += commandSequenceSize;
 	}
 	copyBytes(key, keyOffset, target, at, keySize);
 	at += keySize;
@@ -124,10 +188,29 @@ export function readCommandValueSize(bytes: Uint8Array, offset: number): number 
 	return readU32(bytes, offset + commandValueSizeOffset);
 }
 
+/** Bytes of the command at `bytes[offset..]`, from its header alone. */
+export function readCommandSize(bytes: Uint8Array, offset: number): number {
+	const flags = bytes[offset + commandFlagsOffset] as number;
+	return commandSize(flags, readCommandKeySize(bytes, offset), readCommandValueSize(bytes, offset));
+}
+
+/** Sequence numbers the command at `bytes[offset..]` takes when it changes anything: a batch one for each of its commands. */
+export function sequenceCountOf(bytes: Uint8Array, offset: number): number {
+	if (bytes[offset] !== opBatch) return 1;
+	return readU32(bytes, offset + commandKeyOffset(bytes[offset + commandFlagsOffset] as number));
+}
+
 /** The argument, or 0 when the flag says there is none. */
 export function readCommandArgument(bytes: Uint8Array, offset: number): number {
 	if (((bytes[offset + commandFlagsOffset] as number) & flagArgument) === 0) return 0;
 	return readF64(bytes, offset + commandArgumentOffset);
+}
+
+/** The sequence, or 0 when the flag says there is none. */
+export function readCommandSequence(bytes: Uint8Array, offset: number): number {
+	const flags = bytes[offset + commandFlagsOffset] as number;
+	if ((flags & flagSequence) === 0) return 0;
+	return readF64(bytes, offset + commandHeaderSize + (flags & flagArgument) * commandArgumentSize);
 }
 
 // --- request --------------------------------------------------------------------------------------
@@ -159,4 +242,7 @@ export const replyMessage = 2;
 export const pageKeySizeOffset = 0;
 export const pageValueSizeOffset = 4;
 export const pageExpiryOffset = 8;
-export const pageEntryHeaderSize = 16;
+export const pageVersionOffset = 16;
+export const pageEntryHeaderSize = 24;
+/** u16 size of the cursor, which follows, and then the entries. */
+export const pageHeaderSize = 2;

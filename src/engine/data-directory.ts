@@ -67,7 +67,10 @@ export function openDataDirectory(
 }
 
 /** Writes the head file of a new directory, once its partitions exist. */
-export function completeDataDirectory(fileSystem: FileSystem, directory: DataDirectory): void {
+export function completeDataDirectory(
+	fileSystem: FileSystem,
+	directory: Pick<DataDirectory, 'path' | 'partitionCount'>,
+): void {
 	const line = JSON.stringify({
 		format: directoryFormatVersion,
 		partitions: directory.partitionCount,
@@ -139,8 +142,8 @@ function directoryError(path: string, error: unknown): MillraceError {
 	);
 }
 
-/** @returns the partition count */
-function readHead(fileSystem: FileSystem, path: string): number {
+/** @returns the partition count @throws MILLRACE_CORRUPT, MILLRACE_FORMAT_NEWER, MILLRACE_DIRECTORY */
+export function readHead(fileSystem: FileSystem, path: string): number {
 	const [line, checksum] = readHeadText(fileSystem, path).split('\n');
 	if (checksum !== checksumOf(line)) {
 		throw new MillraceError('MILLRACE_CORRUPT', `${path} is damaged: its checksum does not hold`);

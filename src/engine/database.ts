@@ -8,6 +8,7 @@ import { codeOf, MillraceError, statusNotFound, statusOk } from '../base/errors.
 import { type Bytes, mustDelta, mustKey, mustValue } from '../command/checked-bytes.js';
 import {
 	flagArgument,
+	opCheckpoint,
 	opCount,
 	opDelete,
 	opFlush,
@@ -21,6 +22,7 @@ import {
 } from '../command/command-format.js';
 import type { ReplySink } from '../command/command-port.js';
 import { checkPutOptions, type PutOptions } from '../command/put-options.js';
+import { checkpointDirectory, type DatabaseCheckpoint } from './checkpoint-directory.js';
 import { Engine, type EngineOptions } from './engine.js';
 import { type PendingCall, PendingCalls } from './pending-calls.js';
 
@@ -135,6 +137,31 @@ export class Database implements AsyncDisposable {
 	/** Writes all memtables to tables: a following open has little to replay. */
 	flush(): Promise<void> {
 		return this.#callAll(opFlush, () => undefined);
+	}
+
+	/**
+	 * Makes a copy in a directory that does not exist yet, which opens like any other, while the database goes on: by hard links,
+	 * where the file system has them. Holds what was written before the call; of what comes meanwhile, each partition has none or a
+	 * beginning.
+	 * @throws MILLRACE_DIRECTORY when the directory exists or the one above it does not; MILLRACE_DISK_FULL, MILLRACE_BUSY
+	 */
+	checkpoint(directory: string): Promise<DatabaseCheckpoint> {
+		return attempt(() => {
+			if (typeof directory !== 'string' || directory === '') throw new TypeError('a directory is a path');
+			return checkpointDirectory(this.#engine.fileSystem, directory, this.partitionCount, (paths) =>
+				this.#call(
+					paths.length,
+					(call) => call.values.map((text) => Buffer.from(text ?? none).toString('utf8')),
+					(slot) => {
+						for (const [partition, path] of paths.entries()) {
+							const value = Buffer.from(path, 'utf8');
+							const opcode = opCheckpoint;
+							this.#submit({ partition, slot, part: partition, opcode, flags: 0, argument: 0, key: none, value });
+						}
+					},
+				),
+			);
+		});
 	}
 
 	/** Numbers of each partition, by partition. */

@@ -35,7 +35,8 @@ export interface EngineOptions {
 	readonly partitions?: number | undefined;
 	readonly durability?: Durability | undefined;
 	readonly syncIntervalMs?: number | undefined;
-	readonly storageOptions?: Readonly<Record<string, number | string>> | undefined;
+	/** What each partition's storage is told, when there are so many. */
+	readonly storageOptionsFor?: ((partitionCount: number) => Readonly<Record<string, number | string>>) | undefined;
 	/** Things a person should read: recovery notes, trouble. */
 	readonly onNote?: ((text: string) => void) | undefined;
 	readonly onDeath?: ((error: MillraceError) => void) | undefined;
@@ -94,6 +95,10 @@ export class Engine {
 		}
 	}
 
+	get fileSystem(): FileSystem {
+		return this.#options.fileSystem;
+	}
+
 	/** The error of the thread that died, if one did. */
 	get death(): MillraceError | undefined {
 		return this.#death;
@@ -127,13 +132,13 @@ export class Engine {
 	}
 
 	#spawn(partition: number, mainBell: SharedArrayBuffer): PartitionLink {
-		const { durability, syncIntervalMs, storageOptions, partitionWorkerUrl, logWorkerUrl, onNote } = this.#options;
+		const { durability, syncIntervalMs, storageOptionsFor, partitionWorkerUrl, logWorkerUrl, onNote } = this.#options;
 		return new PartitionLink({
 			partition,
 			directory: `${this.#options.directory}/${partitionDirectoryName(partition)}`,
 			durability: durability ?? 'always',
 			syncIntervalMs: syncIntervalMs ?? syncIntervalMsDefault,
-			storageOptions: storageOptions ?? {},
+			storageOptions: storageOptionsFor?.(this.partitionCount) ?? {},
 			partitionWorkerUrl,
 			logWorkerUrl,
 			mainBell,

@@ -85,10 +85,9 @@ export function writeFully(
 }
 
 function assertRange(bytes: Uint8Array, offset: number, size: number, position: number): void {
-	assert(
-		offset >= 0 && size >= 0 && offset + size <= bytes.length && position >= 0,
-		`transfer of ${size} B at ${offset} of a ${bytes.length} B buffer, file position ${position}`,
-	);
+	// The message is made only when it is needed: reads of single blocks come this way.
+	if (offset >= 0 && size >= 0 && offset + size <= bytes.length && position >= 0) return;
+	assert(false, `transfer of ${size} B at ${offset} of a ${bytes.length} B buffer, file position ${position}`);
 }
 
 /** Fine when another process was faster. */
@@ -175,9 +174,24 @@ export class NodeFileSystem implements FileSystem {
 		fs.renameSync(source, target);
 	}
 
+	/** @throws EEXIST when the target exists; EXDEV, EPERM or ENOTSUP where the file system cannot */
+	link(source: string, target: string): void {
+		fs.linkSync(source, target);
+	}
+
 	/** Removes a file, not a directory. @throws ENOENT when there is none */
 	remove(path: string): void {
 		fs.unlinkSync(path);
+	}
+
+	/** @throws ENOTEMPTY, ENOENT */
+	removeDirectory(path: string): void {
+		fs.rmdirSync(path);
+	}
+
+	freeBytes(path: string): number {
+		const { bavail, bsize } = fs.statfsSync(path);
+		return bavail * bsize;
 	}
 
 	syncDirectory(path: string): void {

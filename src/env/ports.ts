@@ -40,6 +40,12 @@ export interface FileSystem {
 	/** Atomic: the target is replaced. Durable only after `syncDirectory` of the parent. */
 	rename(source: string, target: string): void;
 	remove(path: string): void;
+	/** Makes `target`, which must not exist, another name of the same file. Durable only after `syncDirectory` of the parent. */
+	link(source: string, target: string): void;
+	/** Removes a directory that is empty. */
+	removeDirectory(path: string): void;
+	/** Bytes that files may still take on the disk that holds this path. */
+	freeBytes(path: string): number;
 	/** Makes creations, renames and removals in this directory durable. */
 	syncDirectory(path: string): void;
 	/**

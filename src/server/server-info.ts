@@ -142,8 +142,8 @@ export class ServerInfo implements ReplySink {
 				log_bytes: this.#sum('logBytes'),
 				tables: this.#sum('tables'),
 				table_bytes: this.#sum('tableBytes'),
-				flushes: this.#sum('flushes'),
-				merges: this.#sum('merges'),
+				flushes: this.#sum('flushCount'),
+				compactions: this.#sum('compactionCount'),
 				refusal: this.#partitions.map((numbers) => numbers.refusal).find((code) => typeof code === 'string') ?? '',
 			},
 			stats: {

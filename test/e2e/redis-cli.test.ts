@@ -62,6 +62,9 @@ test('expiry: EX, PX, KEEPTTL, TTL, PTTL, EXPIRE, PERSIST', { skip }, async () =
 });
 
 test('counters over the whole 64-bit range', { skip }, async () => {
+	assert.equal(await redis('APPEND', 'joined', 'ab'), '2');
+	assert.equal(await redis('APPEND', 'joined', 'cde'), '5');
+	assert.equal(await redis('GET', 'joined'), 'abcde');
 	assert.equal(await redis('INCR', 'n'), '1');
 	assert.equal(await redis('INCRBY', 'n', '41'), '42');
 	assert.equal(await redis('DECR', 'n'), '41');

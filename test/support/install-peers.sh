@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests and benchmarks need beyond npm, only what is missing: Redis as a peer to compare with,
-# nc and strace to drive and torment the server. Without apt (or without the right to use it) it says what is missing
+# Installs what the tests and benchmarks need beyond npm, only what is missing: Redis and RocksDB's db_bench as peers to
+# compare with, nc and strace to drive and torment the server. Without apt (or without the right to use it) it says what is missing
 # and succeeds, so that a developer can run the rest; with CI=true it fails, so that CI never skips silently.
 # The service that the redis-server package may start is not used: tests start their own on loopback.
 set -euo pipefail
@@ -10,6 +10,7 @@ peers=(
 	'redis-server redis-server'
 	'redis-cli redis-tools'
 	'redis-benchmark redis-tools'
+	'db_bench rocksdb-tools'
 	'nc netcat-openbsd'
 	'strace strace'
 )

@@ -10,12 +10,13 @@
  */
 import assert from 'node:assert/strict';
 import type { Prng } from '../../src/base/prng.js';
-import { opPut } from '../../src/command/command-format.js';
+import { isRead, opPut } from '../../src/command/command-format.js';
 import type { Durability } from '../../src/command/worker-boot.js';
 import type { FileSystem } from '../../src/env/ports.js';
 import type { PartitionOptions } from '../../src/storage/lsm/partition-options.js';
 import { PartitionHarness } from './partition-harness.js';
-import { type ModelEntry, PartitionModel, type TestCommand } from './partition-model.js';
+import { liveEntries, type ModelEntry, type ModelState, PartitionModel } from './partition-model.js';
+import type { TestCommand } from './test-command.js';
 import { SimulatedDisk } from './simulated-disk.js';
 
 type State = [string, ModelEntry][];
@@ -36,12 +37,13 @@ export class CrashScenario {
 	harness: PartitionHarness;
 	readonly #fileSystem: FileSystem;
 	readonly #model = new PartitionModel();
-	/** Entries after each sequence number. */
-	readonly #states: Map<string, ModelEntry>[] = [new Map()];
+	/** By sequence number: what is stored after it. None inside of a batch: nothing may ever end there. */
+	readonly #states: (ModelState | undefined)[];
 	/** Ascending: at this journal position, everything up to this sequence had been acknowledged. */
 	readonly #acknowledged: { position: number; sequence: number }[] = [];
 
 	constructor(options: ScenarioOptions = {}) {
+		this.#states = [this.#model.copy()];
 		this.durability = options.durability ?? 'always';
 		this.partitionOptions = options.partition ?? {};
 		this.#fileSystem = options.wrap?.(this.disk) ?? this.disk;
@@ -52,11 +54,26 @@ export class CrashScenario {
 		return this.#model.sequence;
 	}
 
+	/** What random commands are told of the present state. */
+	get mix(): { versionOf: (key: string) => number; snapshots: readonly number[] } {
+		return { versionOf: (key) => this.#model.versionOf(key), snapshots: [...this.#model.snapshots.keys()] };
+	}
+
 	execute(command: TestCommand): void {
 		this.harness.execute(command);
-		this.#model.apply(command, this.harness.drainMs);
-		if (this.#model.sequence === this.#states.length) this.#states.push(new Map(this.#model.entries));
-		assert.equal(this.harness.partition.lastSequence, this.#model.sequence);
+		const { drainMs } = this.harness;
+		const wantedMs = isRead(command.opcode) ? this.#model.wantedExpiry(command, drainMs) : 0;
+		this.#model.apply(command, drainMs);
+		const { lastSequence } = this.harness.partition;
+		if (wantedMs !== 0 && lastSequence > this.#model.sequence) this.#model.touch(command.key ?? '', wantedMs);
+		assert.equal(lastSequence, this.#model.sequence);
+		if (lastSequence >= this.#states.length) this.#states[lastSequence] = this.#model.copy();
+	}
+
+	/** Pins what is stored now, until the partition is opened again. */
+	acquireSnapshot(): void {
+		this.harness.acquireSnapshot();
+		this.#model.pin();
 	}
 
 	put(key: string, value: string): void {
@@ -85,6 +102,7 @@ export class CrashScenario {
 			this.harness.abandon();
 		}
 		this.harness = this.#open();
+		this.#model.snapshots.clear();
 	}
 
 	/** What must be there after a crash at a position, as a sequence number. */
@@ -95,11 +113,9 @@ export class CrashScenario {
 	}
 
 	stateAt(sequence: number): State {
-		const entries = this.#states[sequence];
-		assert(entries !== undefined, `sequence ${sequence} was never written`);
-		const model = new PartitionModel();
-		for (const [key, entry] of entries) model.entries.set(key, entry);
-		return model.live(this.nowMs);
+		const state = this.#states[sequence];
+		assert(state !== undefined, `nothing ever ended at sequence ${sequence}: it is in the middle of a batch`);
+		return liveEntries(state, this.nowMs);
 	}
 
 	#open(): PartitionHarness {

@@ -11,6 +11,7 @@ import { assert } from '../../src/base/assert.js';
 import { hasCode, MillraceError, statusOk } from '../../src/base/errors.js';
 import type { Prng } from '../../src/base/prng.js';
 import { isRead, replyMessage } from '../../src/command/command-format.js';
+import { wholeRange } from '../../src/command/scan-options.js';
 import type { Durability } from '../../src/command/worker-boot.js';
 import type { FileSystem } from '../../src/env/ports.js';
 import { CommandResult } from '../../src/storage/lsm/command-result.js';
@@ -20,7 +21,8 @@ import { statusWait } from '../../src/storage/lsm/maintenance.js';
 import { Partition, type PartitionHost } from '../../src/storage/lsm/partition.js';
 import type { PartitionOptions } from '../../src/storage/lsm/partition-options.js';
 import { LogExecutor } from '../../src/storage/lsm/wal/log-executor.js';
-import { type Answer, commandBytes, type ModelEntry, type TestCommand } from './partition-model.js';
+import type { ModelEntry } from './partition-model.js';
+import { type Answer, commandBytes, type TestCommand } from './test-command.js';
 
 /** Small enough that a hundred commands rotate, flush, merge and recycle. */
 export const smallOptions: Partial<PartitionOptions> = {
@@ -28,11 +30,12 @@ export const smallOptions: Partial<PartitionOptions> = {
 	segmentSize: 4096,
 	blockSize: 512,
 	blockCacheSize: 64 * 1024,
+	reserveFileSize: 0,
 };
 
 /** A log queue in memory; what `reserve` lends is full of old bytes, as in a ring. */
 class MemoryLogQueue implements LogQueue {
-	target = new Uint8Array(1 << 20);
+	target: Uint8Array = Buffer.allocUnsafeSlow(1 << 20);
 	readonly published: Uint8Array[] = [];
 	#ended: Uint8Array[] = [];
 	readonly #countMax: number;
@@ -54,7 +57,8 @@ class MemoryLogQueue implements LogQueue {
 
 	commit(size = this.#reservedSize): void {
 		assert(this.#reservedSize >= size, `message of ${size} in ${this.#reservedSize} reserved bytes`);
-		this.#ended.push(this.target.slice(0, MemoryLogQueue.#offset + size));
+		// A copy: `slice` of a Buffer would be a view.
+		this.#ended.push(new Uint8Array(this.target.subarray(0, MemoryLogQueue.#offset + size)));
 		this.#reservedSize = -1;
 	}
 
@@ -93,6 +97,8 @@ export class PartitionHarness implements PartitionHost {
 	readonly queue: MemoryLogQueue;
 	readonly partition: Partition;
 	readonly jobs: Job[] = [];
+	/** What the partition told a person. */
+	readonly notes: string[] = [];
 	/** Set when the log failed. */
 	logError: unknown;
 	/** Sequences up to this one are as durable as asked for. */
@@ -142,6 +148,10 @@ export class PartitionHarness implements PartitionHost {
 		return this.#position;
 	}
 
+	note(text: string): void {
+		this.notes.push(text);
+	}
+
 	submitJob(job: Job): void {
 		if (job.kind === 'prepareSegment' && job.recycledId !== undefined) this.recycleCount++;
 		this.jobs.push(structuredClone(job));
@@ -185,12 +195,12 @@ export class PartitionHarness implements PartitionHost {
 		this.#isInDrain = false;
 	}
 
-	/** Everything alive, by a cursor: from the start, or after a key. */
-	scan(after = ''): [string, ModelEntry][] {
+	/** Everything alive, by a cursor: from the start or after a key, as stored now or at a snapshot, forward or in reverse. */
+	scan(after = '', snapshot?: number, isReverse = false): [string, ModelEntry][] {
 		this.#beginDrain();
-		const cursor = this.partition.cursor();
+		const cursor = this.partition.cursor(snapshot);
 		const found: [string, ModelEntry][] = [];
-		cursor.start(Buffer.from(after, 'latin1'));
+		cursor.start(Buffer.from(after, 'latin1'), { ...wholeRange, isReverse });
 		while (!cursor.isAtEnd) {
 			if (!cursor.step()) continue;
 			const { entry } = cursor;
@@ -210,11 +220,29 @@ export class PartitionHarness implements PartitionHost {
 		return found;
 	}
 
+	/** Pins what is stored now. */
+	acquireSnapshot(): number {
+		this.#beginDrain();
+		return this.partition.acquireSnapshot();
+	}
+
 	/** Waits until a flush of everything applied so far is installed. */
 	flush(): void {
 		this.#beginDrain();
 		while (this.partition.maybeRotate() === statusWait) this.#waitForProgress();
 		this.settle();
+	}
+
+	/** Compacts [start, end) and everything else that is to be done. Empty: without that bound. */
+	compact(start: string, end: string): void {
+		let outcome: unknown;
+		this.#beginDrain();
+		const bounds = [Buffer.from(start, 'latin1'), Buffer.from(end, 'latin1')] as const;
+		this.partition.maintenance.compactRange(...bounds, (_, failure) => {
+			outcome = failure ?? 'done';
+		});
+		this.settle();
+		assert(outcome === 'done' || this.logError !== undefined, `the compaction ended: ${String(outcome)}`);
 	}
 
 	// --- what happens beside it ---------------------------------------------------------------------

@@ -7,7 +7,7 @@
  *
  * The rules, pessimistic on purpose (POSIX promises no more):
  * - a file's writes and truncations become durable with a sync of that file that succeeds;
- * - names (create, rename, remove, make directory) become durable with a sync of their directory;
+ * - names (create, rename, link, remove, make directory) become durable with a sync of their directory;
  * - until then each may be there or not after a crash, whatever the others do; a later one never ends up under an
  *   earlier one, and a rename is all or nothing;
  * - a write over several 512-byte sectors may arrive in part: a prefix, or any sectors of it;
@@ -24,6 +24,7 @@ export type JournalRecord =
 	| { kind: 'create'; node: number; path: string; parent: number; name: string }
 	| { kind: 'makeDirectory'; node: number; path: string; parent: number; name: string }
 	| { kind: 'rename'; node: number; path: string; parent: number; name: string; target: string }
+	| { kind: 'link'; node: number; path: string; parent: number; name: string }
 	| { kind: 'remove'; node: number; path: string; parent: number; name: string }
 	| { kind: 'sync'; node: number; path: string; isFailed: boolean };
 
@@ -63,7 +64,7 @@ function applyNaming(image: DiskImage, change: Change): void {
 	if (!('parent' in change)) return;
 	const parent = image.nodes.get(change.parent);
 	if (parent?.kind !== 'directory') return;
-	if (change.kind === 'create' || change.kind === 'makeDirectory') {
+	if (change.kind === 'create' || change.kind === 'makeDirectory' || change.kind === 'link') {
 		parent.entries.set(change.name, change.node);
 		return;
 	}

@@ -121,6 +121,17 @@ export class SimulatedDisk implements FileSystem {
 		this.#journal.push({ kind: 'rename', node, path, parent, name, target: to.name });
 	}
 
+	link(source: string, target: string): void {
+		this.#failIfPlanned('link', source);
+		const from = this.#live.place(source, 'link');
+		const to = this.#live.place(target, 'link');
+		if (from.node === undefined) throw systemError('ENOENT', 'link', source);
+		if (this.#live.nodes.get(from.node)?.kind !== 'file') throw systemError('EPERM', 'link', source);
+		if (to.node !== undefined) throw systemError('EEXIST', 'link', target);
+		this.#live.directory(to.parent).entries.set(to.name, from.node);
+		this.#journal.push({ kind: 'link', node: from.node, path: to.path, parent: to.parent, name: to.name });
+	}
+
 	remove(path: string): void {
 		this.#failIfPlanned('remove', path);
 		const place = this.#live.place(path, 'unlink');
@@ -129,6 +140,20 @@ export class SimulatedDisk implements FileSystem {
 		this.#live.directory(place.parent).entries.delete(place.name);
 		const { name, parent, node } = { ...place, node: place.node };
 		this.#journal.push({ kind: 'remove', node, path: place.path, parent, name });
+	}
+
+	removeDirectory(path: string): void {
+		this.#failIfPlanned('remove', path);
+		const place = this.#live.place(path, 'rmdir');
+		if (place.node === undefined) throw systemError('ENOENT', 'rmdir', path);
+		if (this.#live.directory(place.node).entries.size > 0) throw systemError('ENOTEMPTY', 'rmdir', path);
+		this.#live.directory(place.parent).entries.delete(place.name);
+		const { name, parent, node } = { ...place, node: place.node };
+		this.#journal.push({ kind: 'remove', node, path: place.path, parent, name });
+	}
+
+	freeBytes(): number {
+		return this.roomFor(Number.MAX_SAFE_INTEGER);
 	}
 
 	syncDirectory(path: string): void {
@@ -212,11 +237,12 @@ export class SimulatedDisk implements FileSystem {
 		return Object.fromEntries(sizes.sort(([a], [b]) => (a < b ? -1 : 1)));
 	}
 
+	/** A file with two names counts once; one that is open and has none any more does not count. */
 	usedBytes(): number {
+		const contents = new Set<FileContent>();
+		this.#live.eachFile((_, content) => contents.add(content));
 		let size = 0;
-		this.#live.eachFile((_, content) => {
-			size += content.size;
-		});
+		for (const content of contents) size += content.size;
 		return size;
 	}
 

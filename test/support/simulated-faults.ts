@@ -10,6 +10,7 @@ export type FaultOperation =
 	| 'sync'
 	| 'truncate'
 	| 'rename'
+	| 'link'
 	| 'remove'
 	| 'makeDirectory'
 	| 'syncDirectory';
@@ -20,7 +21,7 @@ export interface Fault {
 	readonly path?: RegExp;
 	/** How many matching calls still succeed first; default 0. */
 	readonly after?: number;
-	readonly error: 'EIO' | 'ENOSPC';
+	readonly error: 'EIO' | 'ENOSPC' | 'EXDEV';
 	/** Fails all matching calls from then on, not only one. */
 	readonly persistent?: boolean;
 	/** 'write' only: bytes that reach the file before the error; default 0. */

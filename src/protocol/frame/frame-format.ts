@@ -13,7 +13,16 @@
 
 import { assert } from '../../base/assert.js';
 import { frameSizeMax } from '../../base/limits.js';
-import { flagIfAbsent, flagIfPresent, flagKeepExpiry, flagReturnOld } from '../../command/command-format.js';
+import {
+	flagIfAbsent,
+	flagIfPresent,
+	flagKeepExpiry,
+	flagReturnOld,
+	scanKeysOnly,
+	scanLowerInclusive,
+	scanReverse,
+	scanUpperInclusive,
+} from '../../command/command-format.js';
 
 export const prefaceByte0 = 0xc1;
 export const prefaceByte1 = 0x4d;
@@ -48,6 +57,8 @@ export const operationGetMany = 193;
 export const wireFlagRelativeExpiry = 128;
 /** Flags a put may carry; the others are refused, so that they can mean something one day. */
 export const putFlagsAllowed = flagIfAbsent | flagIfPresent | flagReturnOld | flagKeepExpiry | wireFlagRelativeExpiry;
+/** Scan flags as they travel: whether there are bounds is said by the bounds. */
+export const wireScanFlags = scanReverse | scanKeysOnly | scanLowerInclusive | scanUpperInclusive;
 
 // --- msgpack tags (https://github.com/msgpack/msgpack/blob/master/spec.md) ------------------------
 

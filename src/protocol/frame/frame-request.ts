@@ -3,8 +3,9 @@
  * reused for every request; keys and values are offsets into the body, never copies. Main thread only.
  *
  *   [id, op, ...]   get has getExpiry delete: key        put: key, value (, flags (, expiry))     increment: key, delta
- *                   setExpiry: key, expiry (, flags)     scan: partition, startKey, countMax      getMany: [key, ...]
- *                   ping clear count stats flush: nothing
+ *                   setExpiry: key, expiry (, flags)     scan: partition, cursor, countMax (, range (, pageSize))
+ *                   getMany: [key, ...]     count: nothing (, range)     ping clear stats flush: nothing
+ *   range           flags, lower, upper
  *
  * Invariant: after `decode` returned statusOk every key, value, flag and number is within its limit and the body is
  * used up, so nothing later in the path has to doubt them.
@@ -28,7 +29,12 @@ import {
 	opScan,
 	opSetExpiry,
 	opStats,
+	scanKeysOnly,
+	scanLowerInclusive,
+	scanReverse,
+	scanUpperInclusive,
 } from '../../command/command-format.js';
+import { encodeScanOptions } from '../../command/scan-options.js';
 import {
 	connectionRequestId,
 	operationGetMany,
@@ -36,12 +42,14 @@ import {
 	putFlagsAllowed,
 	requestIdMax,
 	wireFlagRelativeExpiry,
+	wireScanFlags,
 } from './frame-format.js';
 import { MessageReader } from './message-reader.js';
 
 /** `decode` could not even read an id: no reply can name this request. */
 export const requestUnreadable = -1;
 
+const noBytes = new Uint8Array(0);
 const statusArgument = statusOf('MILLRACE_ARGUMENT');
 const statusKeySize = statusOf('MILLRACE_KEY_SIZE');
 const statusValueSize = statusOf('MILLRACE_VALUE_SIZE');
@@ -66,10 +74,17 @@ export class FrameRequest {
 	keySize = 0;
 	valueOffset = 0;
 	valueSize = 0;
+	/** The options of a scan or count, laid out anew: its value. Empty for any other request, and for everything forward. */
+	#scanOptions: Uint8Array = noBytes;
 
-	/** What keys and values are offsets into. */
+	/** What keys are offsets into. */
 	get bytes(): Uint8Array {
 		return this.reader.bytes;
+	}
+
+	/** What the value is an offset into. */
+	get valueBytes(): Uint8Array {
+		return this.#scanOptions.length > 0 ? this.#scanOptions : this.reader.bytes;
 	}
 
 	/**
@@ -83,6 +98,7 @@ export class FrameRequest {
 		this.isRelative = false;
 		this.keySize = 0;
 		this.valueSize = 0;
+		this.#scanOptions = noBytes;
 		const count = reader.readArrayCount();
 		if (count < 2) return this.#unreadable('a frame is not an array of at least an id and an operation');
 		this.id = reader.readNumber();
@@ -121,12 +137,13 @@ export class FrameRequest {
 			case opSetExpiry:
 				return count === 4 || count === 5 ? this.#decodeSetExpiry(count) : this.#wrongCount();
 			case opScan:
-				return count === 5 ? this.#decodeScan() : this.#wrongCount();
+				return count === 5 || count === 8 || count === 9 ? this.#decodeScan(count) : this.#wrongCount();
 			case operationGetMany:
 				return count === 3 ? this.#decodeKeys() : this.#wrongCount();
+			case opCount:
+				return count === 2 ? statusOk : count === 5 ? this.#decodeRange(false) : this.#wrongCount();
 			case operationPing:
 			case opClear:
-			case opCount:
 			case opStats:
 			case opFlush:
 				return count === 2 ? statusOk : this.#wrongCount();
@@ -215,7 +232,7 @@ export class FrameRequest {
 		return statusOk;
 	}
 
-	#decodeScan(): number {
+	#decodeScan(count: number): number {
 		this.partition = this.reader.readNumber();
 		if (this.partition < 0) return this.#refuse(statusArgument, 'the partition is not a number');
 		const status = this.#decodeKey();
@@ -225,6 +242,42 @@ export class FrameRequest {
 			return this.#refuse(statusArgument, `a scan returns from 1 to ${argumentCountMax} entries at once`);
 		}
 		this.flags = flagArgument;
+		return count === 5 ? statusOk : this.#decodeRange(count === 9);
+	}
+
+	/** Flags, lower, upper and perhaps the size of a page. */
+	#decodeRange(hasPageSize: boolean): number {
+		const { reader } = this;
+		const flags = reader.readNumber();
+		if (flags < 0 || flags > wireScanFlags || (flags & ~wireScanFlags) !== 0) {
+			return this.#refuse(statusArgument, 'the range has a flag it does not know');
+		}
+		const bounds: (Uint8Array | undefined)[] = [];
+		for (let i = 0; i < 2; i++) {
+			if (reader.maybeReadNil()) {
+				bounds.push(undefined);
+				continue;
+			}
+			if (!reader.readBytes()) return this.#refuse(statusArgument, 'a bound is neither nil nor bytes or text');
+			const size = reader.valueSize;
+			if (size > keySizeMax) return this.#refuse(statusKeySize, tooLong('bound', size, keySizeMax));
+			bounds.push(reader.bytes.subarray(reader.valueOffset, reader.valueOffset + size));
+		}
+		const pageSizeMax = hasPageSize ? reader.readNumber() : 0;
+		if (pageSizeMax < 0 || pageSizeMax > valueSizeMax) {
+			return this.#refuse(statusArgument, `a page has at most ${valueSizeMax} bytes`);
+		}
+		this.#scanOptions = encodeScanOptions({
+			isReverse: (flags & scanReverse) !== 0,
+			isKeysOnly: (flags & scanKeysOnly) !== 0,
+			lower: bounds[0],
+			isLowerInclusive: (flags & scanLowerInclusive) !== 0,
+			upper: bounds[1],
+			isUpperInclusive: (flags & scanUpperInclusive) !== 0,
+			pageSizeMax,
+		});
+		this.valueOffset = 0;
+		this.valueSize = this.#scanOptions.length;
 		return statusOk;
 	}
 

@@ -294,7 +294,7 @@ export class FrameSession implements ByteSession, ReplySink {
 			request.bytes,
 			request.keyOffset,
 			request.keySize,
-			request.bytes,
+			request.valueBytes,
 			request.valueOffset,
 			request.valueSize,
 		);

@@ -5,7 +5,8 @@
  */
 import { assert } from '../../base/assert.js';
 import { copyBytes, writeU16BigEndian, writeU32, writeU32BigEndian } from '../../base/bytes.js';
-import { opIncrement, opPut, opScan, opSetExpiry } from '../../command/command-format.js';
+import { opCount, opIncrement, opPut, opScan, opSetExpiry } from '../../command/command-format.js';
+import { type ScanOptions, scanFlagsOf } from '../../command/scan-options.js';
 import {
 	frameHeaderSize,
 	operationGetMany,
@@ -29,6 +30,7 @@ import {
 	tagUint16,
 	tagUint32,
 	tagUint64,
+	wireScanFlags,
 } from './frame-format.js';
 
 // --- pieces ---------------------------------------------------------------------------------------
@@ -158,7 +160,7 @@ function encodeRequestStart(target: Uint8Array, offset: number, count: number, i
 	return encodeNumber(target, at, operation);
 }
 
-/** [id, operation]: ping, count, stats, flush, clear. */
+/** [id, operation]: ping, stats, flush, clear. */
 export function encodeBareRequest(target: Uint8Array, offset: number, id: number, operation: number): number {
 	return finishFrame(target, offset, encodeRequestStart(target, offset, 2, id, operation));
 }
@@ -224,19 +226,41 @@ export function encodeSetExpiryRequest(
 	return finishFrame(target, offset, encodeNumber(target, at, flags));
 }
 
-/** [id, scan, partition, startKey, countMax]. @param startKey exclusive; empty: from the first */
+/** [id, scan, partition, cursor, countMax], with flags, lower, upper and page size behind when there are any. */
 export function encodeScanRequest(
 	target: Uint8Array,
 	offset: number,
 	id: number,
 	partition: number,
-	startKey: Uint8Array,
+	cursor: Uint8Array,
 	countMax: number,
+	options: ScanOptions,
 ): number {
-	let at = encodeRequestStart(target, offset, 5, id, opScan);
+	const flags = scanFlagsOf(options);
+	const isPlain = flags === 0 && options.pageSizeMax === 0;
+	let at = encodeRequestStart(target, offset, isPlain ? 5 : 9, id, opScan);
 	at = encodeNumber(target, at, partition);
-	at = encodeBytes(target, at, startKey, 0, startKey.length);
-	return finishFrame(target, offset, encodeNumber(target, at, countMax));
+	at = encodeBytes(target, at, cursor, 0, cursor.length);
+	at = encodeNumber(target, at, countMax);
+	if (!isPlain) {
+		at = encodeRange(target, at, flags, options);
+		at = encodeNumber(target, at, options.pageSizeMax);
+	}
+	return finishFrame(target, offset, at);
+}
+
+/** [id, count], with flags, lower and upper behind when not everything is counted. */
+export function encodeCountRequest(target: Uint8Array, offset: number, id: number, options: ScanOptions): number {
+	const flags = scanFlagsOf(options);
+	const at = encodeRequestStart(target, offset, flags === 0 ? 2 : 5, id, opCount);
+	return finishFrame(target, offset, flags === 0 ? at : encodeRange(target, at, flags, options));
+}
+
+/** Flags, lower, upper: that there is a bound is said by the bound. */
+function encodeRange(target: Uint8Array, at: number, flags: number, { lower, upper }: ScanOptions): number {
+	at = encodeNumber(target, at, flags & wireScanFlags);
+	at = lower === undefined ? encodeNil(target, at) : encodeBytes(target, at, lower, 0, lower.length);
+	return upper === undefined ? encodeNil(target, at) : encodeBytes(target, at, upper, 0, upper.length);
 }
 
 /** [id, getMany, [key, ...]] */

@@ -3,6 +3,7 @@
  * the fast path (GET and SET with plain arguments never come here). Handlers: command-context.ts says what they return.
  */
 import {
+	opAppend,
 	opClear,
 	opCount,
 	opDelete,
@@ -61,6 +62,11 @@ function runDecrementBy(context: CommandContext): boolean {
 	return context.submit(shapeIntegerText, opIncrement, 0, 0, 1, negated, 0, negatedSize);
 }
 
+function runAppend(context: CommandContext): boolean {
+	const offset = context.offsetOf(2);
+	return context.submit(shapeIntegerText, opAppend, 0, 0, 1, context.bytes, offset, context.sizeOf(2));
+}
+
 function countKeys(opcode: number): Handler {
 	return (context) =>
 		context.argumentCount === 2 ? context.submitKey(shapeFlag, opcode, 1) : context.submitKeys(multiCountOk, opcode, 1);
@@ -90,6 +96,7 @@ const table: ReadonlyMap<string, CommandRow> = new Map<string, CommandRow>(
 		SETEX: { arity: 4, run: (context) => runSetExpiring(context, 'setex', 1000) },
 		PSETEX: { arity: 4, run: (context) => runSetExpiring(context, 'psetex', 1) },
 		GETSET: { arity: 3, run: runGetSet },
+		APPEND: { arity: 3, run: runAppend },
 		DEL: { arity: -2, run: countKeys(opDelete) },
 		UNLINK: { arity: -2, run: countKeys(opDelete) },
 		EXISTS: { arity: -2, run: countKeys(opHas) },

@@ -8,6 +8,13 @@
 /** Persistent: append, never renumber. */
 export const kindPut = 1;
 export const kindTombstone = 2;
+/** A put whose expiry slides: its stored value begins with `slidingPrefixSize` bytes, the u53 milliseconds a read extends it by. */
+export const kindSlidingPut = 3;
+/** Taken for values that live in a file of their own; nothing writes it yet, and readers refuse it. */
+export const kindValuePointer = 4;
+
+/** Bytes before the user's value in a kindSlidingPut. */
+export const slidingPrefixSize = 8;
 
 /** One version of one key, lent by whoever filled it in. Reused call after call: no object per entry. */
 export interface EntryView {
@@ -26,7 +33,22 @@ export function makeEntryView(): EntryView {
 	return { sequence: 0, kind: 0, expiresAtMs: 0, value: noBytes, valueOffset: 0, valueSize: 0 };
 }
 
-/** Walks entries in order. After `seekFirst`, `seek` or `next`, the fields describe the entry when `valid`. */
+/**
+ * A deleted range: hides every version below `sequence` of every key in [start, end). Kept beside the entries, never among them.
+ * Immutable.
+ */
+export interface RangeTombstone {
+	/** First key of the range; empty: from the beginning. */
+	readonly start: Uint8Array;
+	/** First key behind the range; empty: to the end. */
+	readonly end: Uint8Array;
+	readonly sequence: number;
+}
+
+/**
+ * Walks entries in one of two directions, chosen by the seek: keys ascending, or (after `seekLast`, `seekBackward`) keys
+ * descending. The versions of one key come newest first in both. After a seek or `next`, the fields describe the entry when `valid`.
+ */
 export interface EntryIterator extends EntryView {
 	valid: boolean;
 	key: Uint8Array;
@@ -35,6 +57,11 @@ export interface EntryIterator extends EntryView {
 	seekFirst(): void;
 	/** To the first entry whose key is >= the given one. */
 	seek(key: Uint8Array, keyOffset: number, keySize: number): void;
+	/** To the newest version of the last key; walks backward from there. */
+	seekLast(): void;
+	/** To the newest version of the last key below the given one (or equal to it, if `isInclusive`); walks backward from there. */
+	seekBackward(key: Uint8Array, keyOffset: number, keySize: number, isInclusive: boolean): void;
+	/** One step in the direction of the last seek. */
 	next(): void;
 }
 

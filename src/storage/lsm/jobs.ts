@@ -4,44 +4,27 @@
  * A job touches only files that nothing names yet, so one that fails or is cut off leaves nothing to repair.
  */
 import { type ErrorCode, MillraceError, systemCodeOf } from '../../base/errors.js';
-import type { FileSystem } from '../../env/ports.js';
-import { tableFileName } from './manifest/manifest-format.js';
-import { Memtable } from './memtable/memtable.js';
-import { MemtableIterator } from './memtable/memtable-iterator.js';
-import { MergeIterator } from './merge-iterator.js';
-import { writeMerged } from './table/merge-writer.js';
-import { TableBuilder } from './table/table-builder.js';
-import type { TableMeta } from './table/table-meta.js';
-import { TableReader } from './table/table-reader.js';
+import type { Clock, FileSystem } from '../../env/ports.js';
+import { type DiskJob, type DiskJobResult, runDiskJob } from './disk-jobs.js';
+import { type CompactionJob, compactTables, type FlushJob, flushMemtable, type WrittenTables } from './table-jobs.js';
 import { prepareSegment } from './wal/segment-preparer.js';
 
+export { flushMemtable };
+
 export type Job =
-	| {
-			readonly kind: 'flush';
-			readonly arena: SharedArrayBuffer;
-			readonly tableId: number;
-			readonly blockSize: number;
-	  }
-	| {
-			readonly kind: 'merge';
-			/** Neighbours, newest first. */
-			readonly inputIds: readonly number[];
-			readonly tableId: number;
-			readonly blockSize: number;
-			/** No older table remains, so tombstones and expired entries have nothing left to hide. */
-			readonly isBottom: boolean;
-			readonly nowMs: number;
-	  }
+	| FlushJob
+	| CompactionJob
 	| {
 			readonly kind: 'prepareSegment';
 			readonly segmentId: number;
 			readonly size: number;
 			readonly recycledId: number | undefined;
 	  }
-	| { readonly kind: 'removeFiles'; readonly names: readonly string[] };
+	| { readonly kind: 'removeFiles'; readonly names: readonly string[] }
+	| DiskJob;
 
-/** The table a flush or merge made; undefined when nothing was left to store, or for other jobs. */
-export type JobResult = TableMeta | undefined;
+/** The tables a flush or compaction made, or what a disk job found; undefined for other jobs. */
+export type JobResult = WrittenTables | DiskJobResult;
 
 /** Why a job failed, as plain data: errors lose their codes between threads. */
 export interface JobFailure {
@@ -60,13 +43,20 @@ export function jobFailureOf(error: unknown): JobFailure {
 	};
 }
 
-/** Does a job. Runs in the background pool. @throws what the file system or a check throws; nothing is left half-named */
-export function runJob(fileSystem: FileSystem, directory: string, job: Job): JobResult {
+/**
+ * Does a job. Runs in the background pool.
+ * @param clock for jobs that keep a pace; without one they do not
+ * @throws what the file system or a check throws; nothing is left half-named
+ */
+export function runJob(fileSystem: FileSystem, directory: string, job: Job, clock?: Clock): JobResult {
 	switch (job.kind) {
-		case 'flush':
-			return flushMemtable(fileSystem, directory, job.arena, job.tableId, job.blockSize);
-		case 'merge':
-			return mergeTables(fileSystem, directory, job);
+		case 'flush': {
+			const { arena, tableId, blockSize, keepSequences, bitsPerKey } = job;
+			const meta = flushMemtable(fileSystem, directory, arena, tableId, blockSize, keepSequences, bitsPerKey);
+			return { tables: meta === undefined ? [] : [{ id: meta.id, size: meta.size }], counts: undefined };
+		}
+		case 'compact':
+			return compactTables(fileSystem, directory, job, clock);
 		case 'prepareSegment':
 			prepareSegment(fileSystem, directory, job.segmentId, job.size, job.recycledId);
 			return undefined;
@@ -76,72 +66,7 @@ export function runJob(fileSystem: FileSystem, directory: string, job: Job): Job
 			}
 			fileSystem.syncDirectory(directory);
 			return undefined;
+		default:
+			return runDiskJob(fileSystem, directory, job);
 	}
-}
-
-/** Writes a memtable's newest versions, tombstones included, as a table. */
-export function flushMemtable(
-	fileSystem: FileSystem,
-	directory: string,
-	arena: SharedArrayBuffer,
-	tableId: number,
-	blockSize: number,
-): JobResult {
-	const source = new MemtableIterator(new Memtable(arena), true);
-	source.seekFirst();
-	return writeTable(fileSystem, directory, tableId, blockSize, (builder) =>
-		writeMerged(source, builder, { keepSequences: [], dropTombstones: false, expiredBeforeMs: 0 }),
-	);
-}
-
-function mergeTables(fileSystem: FileSystem, directory: string, job: Extract<Job, { kind: 'merge' }>): JobResult {
-	const inputs = job.inputIds.map((id) => TableReader.open(fileSystem, `${directory}/${tableFileName(id)}`, id));
-	try {
-		const source = new MergeIterator(inputs.map((table) => table.iterator()));
-		source.seekFirst();
-		return writeTable(fileSystem, directory, job.tableId, job.blockSize, (builder) =>
-			writeMerged(source, builder, {
-				keepSequences: [],
-				dropTombstones: job.isBottom,
-				expiredBeforeMs: job.nowMs,
-			}),
-		);
-	} finally {
-		for (const table of inputs) table.close();
-	}
-}
-
-/** Writes a table, checks every byte of it, and only then says that it exists. */
-function writeTable(
-	fileSystem: FileSystem,
-	directory: string,
-	tableId: number,
-	blockSize: number,
-	write: (builder: TableBuilder) => number,
-): JobResult {
-	const path = `${directory}/${tableFileName(tableId)}`;
-	if (fileSystem.exists(path)) fileSystem.remove(path);
-	const file = fileSystem.open(path, 'create');
-	let meta: TableMeta;
-	try {
-		const builder = new TableBuilder(file, tableId, { blockSize });
-		if (write(builder) === 0) {
-			fileSystem.remove(path);
-			return undefined;
-		}
-		meta = builder.finish();
-	} catch (error) {
-		fileSystem.remove(path);
-		throw error;
-	} finally {
-		file.close();
-	}
-	const table = TableReader.open(fileSystem, path, tableId);
-	try {
-		table.verify();
-	} finally {
-		table.close();
-	}
-	fileSystem.syncDirectory(directory);
-	return meta;
 }

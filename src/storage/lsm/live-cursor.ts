@@ -1,44 +1,121 @@
 /**
- * Walks the live entries of a view at one sequence number and one time: of each key the newest version that is visible,
- * unless it is a tombstone or expired. Works in steps, so that a long walk can be done in slices between other work.
- * Pins what it walks over until closed.
+ * Walks the live entries of a range, in either direction, at one sequence number and one time: of each key the newest version that
+ * is visible, unless it is a tombstone, expired, or of a deleted range. Works in steps of one stored version, so that a long walk
+ * can be done in slices between other work, and broken off after any number of them.
+ *
+ *   start(after, range) ─ { step() ─ true: use `entry`, then pass() }* until isAtEnd ─ close()
+ *
+ * A walk broken off where `isBetweenKeys` goes on, in another cursor, after `resumeKey`. It pins what it walks over until closed.
+ * One that is dropped unclosed is let go by the collector, with a warning, where the thread has an event loop to hear of it.
  */
-import { compareBytes } from '../../base/bytes.js';
-import { isExpired, kindPut } from './entry.js';
+import { compareBytes, copyBytes } from '../../base/bytes.js';
+import { MillraceError } from '../../base/errors.js';
+import { keySizeMax } from '../../base/limits.js';
+import { type ScanRange, wholeRange } from '../../command/scan-options.js';
+import { type EntryIterator, isExpired, kindPut, kindSlidingPut, kindTombstone, slidingPrefixSize } from './entry.js';
 import { MergeIterator } from './merge-iterator.js';
 import type { Pinnable } from './pinned.js';
-import type { ReadView } from './read-view.js';
+import type { RangeTombstoneCursor, RangeTombstoneSet } from './range-tombstone-set.js';
+
+/** What a walk goes over, pinned by whoever gives it away. */
+export interface WalkSources {
+	/** Newest first. */
+	readonly iterators: readonly EntryIterator[];
+	/** Unpinned when the walk is over. */
+	readonly sources: Pinnable[];
+	/** Of each iterator: no version in it is newer. Lets a walk skip deleted ranges of sources that are wholly older. */
+	readonly maxSequences?: readonly number[];
+}
+
+/** A read view, as far as a walk is concerned. */
+export interface Walkable {
+	readonly rangeTombstones: RangeTombstoneSet;
+	startWalk(): WalkSources;
+}
+
+/** What must outlive a cursor that nobody closed. */
+interface Leak {
+	readonly sources: Pinnable[];
+	readonly warn: (text: string) => void;
+}
+
+/** Unpins what a lost cursor pinned. */
+export function releaseLostWalk({ sources, warn }: Leak): void {
+	warn('a scan was dropped without being closed, and kept its files and memtables until now');
+	for (const source of sources.splice(0)) source.unpin();
+}
+
+const lost = new FinalizationRegistry<Leak>(releaseLostWalk);
+
+/** Dead versions in a row (of one key, or of one deleted range) after which a seek past them is cheaper than steps. */
+const skipAfterCount = 16;
+const noKey = new Uint8Array(0);
+const aboveAllKeys = new Uint8Array(keySizeMax + 1).fill(0xff);
 
 export class LiveCursor {
 	readonly entry: MergeIterator;
 	/** Pinned until closed. */
 	readonly #sources: Pinnable[];
+	readonly #maxSequences: readonly number[];
 	readonly #maxSequence: number;
 	readonly #nowMs: number;
-	/** The key last decided on: its older versions are skipped. */
+	readonly #tombstones: RangeTombstoneCursor;
+	#range: ScanRange = wholeRange;
+	#isOutside = false;
+	/** The key last seen, and whether its visible version was: its older ones are skipped. */
 	#lastKey = Buffer.alloc(64);
 	#lastKeySize = -1;
+	#isDecided = false;
+	/** The key before that one. */
+	#keyBefore = Buffer.alloc(64);
+	#keyBeforeSize = 0;
+	#deadCount = 0;
 
-	constructor(view: ReadView, maxSequence: number, nowMs: number) {
-		const { iterators, sources } = view.startWalk();
+	/** @param warn takes the warning of a cursor that was dropped without being closed */
+	constructor(
+		view: Walkable,
+		maxSequence: number,
+		nowMs: number,
+		warn: (text: string) => void = (text) => process.emitWarning(text, 'MillraceScanWarning'),
+	) {
+		const { iterators, sources, maxSequences = [] } = view.startWalk();
 		this.#sources = sources;
+		this.#maxSequences = maxSequences;
+		this.#tombstones = view.rangeTombstones.cursor(maxSequence);
 		this.entry = new MergeIterator(iterators);
 		this.#maxSequence = maxSequence;
 		this.#nowMs = nowMs;
+		lost.register(this, { sources, warn }, this);
 	}
 
-	/** To the first entry, or with a key to the first entry after it. */
-	start(key?: Uint8Array): void {
-		if (key === undefined || key.length === 0) {
-			this.entry.seekFirst();
-		} else {
-			this.entry.seek(key, 0, key.length);
-			this.#remember(key, 0, key.length);
-		}
+	/** To the first entry of the range, in its direction. @param after only what follows this key; empty: all of the range */
+	start(after: Uint8Array = noKey, range: ScanRange = wholeRange): void {
+		this.#range = range;
+		this.#isOutside = false;
+		this.#lastKeySize = -1;
+		this.#isDecided = true;
+		this.#remember(after, 0, after.length);
+		if (range.isReverse) this.#seekBackward(after, range.upper, range.isUpperInclusive);
+		else this.#seekForward(after, range.lower, range.isLowerInclusive);
 	}
 
 	get isAtEnd(): boolean {
-		return !this.entry.valid;
+		return this.#isOutside || !this.entry.valid;
+	}
+
+	/** True where the walk may be broken off: nothing is missed or repeated when another goes on after `resumeKey`. */
+	get isBetweenKeys(): boolean {
+		return this.#isDecided || this.isAtEnd || !this.#isLastKey();
+	}
+
+	/** The key after which to go on: every visible version up to it was seen. Empty at the start. Lent until the next step. */
+	get resumeKey(): Uint8Array {
+		return this.#lastKey.subarray(0, this.#lastKeySize);
+	}
+
+	/** On a live entry: the key after which to go on if this entry is to come again. Lent until the next step. */
+	get keyBefore(): Uint8Array {
+		return this.#keyBefore.subarray(0, this.#keyBeforeSize);
 	}
 
 	/**
@@ -47,15 +124,28 @@ export class LiveCursor {
 	 */
 	step(): boolean {
 		const { entry } = this;
-		const isKnownKey =
-			this.#lastKeySize >= 0 &&
-			compareBytes(entry.key, entry.keyOffset, entry.keySize, this.#lastKey, 0, this.#lastKeySize) === 0;
-		if (isKnownKey || entry.sequence > this.#maxSequence) {
+		if (!this.#isLastKey()) {
+			if (this.#isBehindRange()) {
+				this.#isOutside = true;
+				return false;
+			}
+			this.#remember(entry.key, entry.keyOffset, entry.keySize);
+			this.#isDecided = false;
+		} else if (this.#isDecided) {
+			this.#passVersion();
+			return false;
+		}
+		if (entry.sequence > this.#maxSequence) {
 			entry.next();
 			return false;
 		}
-		this.#remember(entry.key, entry.keyOffset, entry.keySize);
-		if (entry.kind === kindPut && !isExpired(entry.expiresAtMs, this.#nowMs)) return true;
+		this.#isDecided = true;
+		if (this.#tombstones.coverSequence(entry.key, entry.keyOffset, entry.keySize) > entry.sequence) {
+			this.#passCovered();
+			return false;
+		}
+		this.#deadCount = 0;
+		if (this.#isLive()) return true;
 		entry.next();
 		return false;
 	}
@@ -65,13 +155,114 @@ export class LiveCursor {
 		this.entry.next();
 	}
 
+	/** Lets go of everything. Closing again does nothing. */
 	close(): void {
+		lost.unregister(this);
 		for (const source of this.#sources.splice(0)) source.unpin();
 	}
 
+	/** Decides on the visible version, and shows of a value what is the user's. */
+	#isLive(): boolean {
+		const { entry } = this;
+		if (entry.kind === kindTombstone) return false;
+		if (entry.kind === kindSlidingPut && entry.valueSize >= slidingPrefixSize) {
+			entry.valueOffset += slidingPrefixSize;
+			entry.valueSize -= slidingPrefixSize;
+		} else if (entry.kind !== kindPut) {
+			throw new MillraceError('MILLRACE_CORRUPT', `a scan met an entry of kind ${entry.kind}, which cannot be read`);
+		}
+		return !isExpired(entry.expiresAtMs, this.#nowMs);
+	}
+
+	/** Moves past an older version of a key; when there are many, past all of them in its source. */
+	#passVersion(): void {
+		this.#deadCount++;
+		if (this.#deadCount < skipAfterCount) {
+			this.entry.next();
+			return;
+		}
+		this.#deadCount = 0;
+		if (this.#range.isReverse) this.entry.skipInWinner(this.#lastKey, 0, this.#lastKeySize);
+		else this.entry.skipInWinner(successorOf(this.#lastKey, this.#lastKeySize), 0, this.#lastKeySize + 1);
+	}
+
+	/** Moves past a version of a deleted range; after many, in a source that is wholly older than the deletion, past the range. */
+	#passCovered(): void {
+		const { entry } = this;
+		const tombstones = this.#tombstones;
+		this.#deadCount++;
+		const isSkipping = this.#deadCount >= skipAfterCount;
+		if (isSkipping) this.#deadCount = 0;
+		const newest = this.#maxSequences[entry.winner] ?? Number.POSITIVE_INFINITY;
+		if (!isSkipping || newest >= tombstones.cover) {
+			entry.next();
+			return;
+		}
+		const target = this.#range.isReverse
+			? tombstones.fragmentStart
+			: tombstones.hasEnd
+				? tombstones.fragmentEnd
+				: aboveAllKeys;
+		entry.skipInWinner(target, 0, target.length);
+	}
+
+	#seekForward(after: Uint8Array, lower: Uint8Array | undefined, isInclusive: boolean): void {
+		const { entry } = this;
+		if (
+			after.length > 0 &&
+			(lower === undefined || compareBytes(after, 0, after.length, lower, 0, lower.length) >= 0)
+		) {
+			// Past all versions of the key, of which there may be many.
+			entry.seek(successorOf(after, after.length), 0, after.length + 1);
+		} else if (lower === undefined) entry.seekFirst();
+		else if (isInclusive) entry.seek(lower, 0, lower.length);
+		else entry.seek(successorOf(lower, lower.length), 0, lower.length + 1);
+	}
+
+	#seekBackward(after: Uint8Array, upper: Uint8Array | undefined, isInclusive: boolean): void {
+		const { entry } = this;
+		if (
+			after.length > 0 &&
+			(upper === undefined || compareBytes(after, 0, after.length, upper, 0, upper.length) <= 0)
+		) {
+			entry.seekBackward(after, 0, after.length, false);
+		} else if (upper === undefined) entry.seekLast();
+		else entry.seekBackward(upper, 0, upper.length, isInclusive);
+	}
+
+	/** The seek saw to the bound where the walk begins; this one is where it ends. */
+	#isBehindRange(): boolean {
+		const { entry } = this;
+		const { isReverse, lower, upper, isLowerInclusive, isUpperInclusive } = this.#range;
+		const bound = isReverse ? lower : upper;
+		if (bound === undefined) return false;
+		const order = compareBytes(entry.key, entry.keyOffset, entry.keySize, bound, 0, bound.length);
+		if (order === 0) return isReverse ? !isLowerInclusive : !isUpperInclusive;
+		return isReverse ? order < 0 : order > 0;
+	}
+
+	/** Keys that differ mostly do so at their ends, so they are compared from there. */
+	#isLastKey(): boolean {
+		const { key, keyOffset, keySize } = this.entry;
+		if (keySize !== this.#lastKeySize) return false;
+		const lastKey = this.#lastKey;
+		for (let i = keySize - 1; i >= 0; i--) if (key[keyOffset + i] !== lastKey[i]) return false;
+		return true;
+	}
+
 	#remember(key: Uint8Array, offset: number, size: number): void {
-		if (size > this.#lastKey.length) this.#lastKey = Buffer.alloc(size * 2);
-		this.#lastKey.set(key.subarray(offset, offset + size));
+		const free = this.#keyBefore;
+		this.#keyBefore = this.#lastKey;
+		this.#keyBeforeSize = Math.max(0, this.#lastKeySize);
+		this.#lastKey = size > free.length ? Buffer.alloc(size * 2) : free;
+		copyBytes(key, offset, this.#lastKey, 0, size);
 		this.#lastKeySize = size;
 	}
+}
+
+/** The first key above `key[0, size)`. */
+function successorOf(key: Uint8Array, size: number): Uint8Array {
+	const successor = new Uint8Array(size + 1);
+	copyBytes(key, 0, successor, 0, size);
+	return successor;
 }

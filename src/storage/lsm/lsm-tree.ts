@@ -1,21 +1,32 @@
 /**
- * The tree of one partition as it stands in memory: the active memtable, the rotated ones, the tables, newest first, and the
- * view that reads go through. Knows nothing of logs, jobs or time; the partition decides when to rotate, flush and merge.
+ * The tree of one partition as it stands in memory: the active memtable, the rotated ones, the levels of tables, the range
+ * tombstones over all, and the view that reads go through. Knows nothing of logs, jobs or time; others decide when to rotate,
+ * flush and compact.
  *
- *   put ─> active memtable ──rotate──> immutable memtables ──installFlush──> tables ──installMerge──> tables
+ *   put ─> active memtable ──rotate──> immutable memtables ──installFlush──> level 0 ──installCompaction──> deeper levels
  *                                                               └> flushed memtables, read until their arenas are needed
  *
  * Memory: at most `memtableCountMax` arenas exist, reused for ever; an arena is free when no view and no flush holds it.
  */
 import { assert } from '../../base/assert.js';
-import type { EntryView } from './entry.js';
+import { levelCountMax } from '../../base/limits.js';
+import type { EntryView, RangeTombstone } from './entry.js';
+import type { EntryStore } from './entry-store.js';
+import { Levels } from './levels.js';
 import { Memtable } from './memtable/memtable.js';
 import type { PartitionOptions } from './partition-options.js';
 import { Pinned } from './pinned.js';
+import { RangeTombstoneSet } from './range-tombstone-set.js';
 import { ReadView } from './read-view.js';
 import type { TableReader } from './table/table-reader.js';
 
-export class LsmTree {
+/** An open table and where it belongs. */
+export interface LeveledTable {
+	readonly table: TableReader;
+	readonly level: number;
+}
+
+export class LsmTree implements EntryStore {
 	readonly #options: PartitionOptions;
 	readonly #freeMemtables: Memtable[] = [];
 	#arenaCount = 0;
@@ -24,21 +35,29 @@ export class LsmTree {
 	#immutables: Pinned<Memtable>[] = [];
 	/** Flushed, but still read from while nobody needs their arenas: faster than their tables. Newest first. */
 	#flushed: Pinned<Memtable>[] = [];
-	/** Newest first. */
-	#tables: Pinned<TableReader>[];
+	#levels: Levels;
+	/** Of all memtables and tables. May still hold some that a compaction dropped: they cover nothing any more. */
+	#rangeTombstones: RangeTombstoneSet;
 	#view: ReadView;
+	/** Tables asked by reads of a key, for each level. */
+	readonly readCounts = new Float64Array(levelCountMax);
 	/**
-	 * Commands up to this one may be why nothing is stored for a key: the last clear, and the tombstones that merges dropped.
-	 * What finds nothing depends on all of them.
+	 * Commands up to this one may be why nothing is stored for a key: the last clear, and the tombstones that compactions dropped.
+	 * What finds nothing depends on all of them (a read at a snapshot only on those up to the snapshot).
 	 */
 	absenceSequence = 0;
+	/** Where reads can still come, beside now: the pinned snapshots, ascending. */
+	pinnedSequences: () => readonly number[] = () => [];
 
-	/** @param tables newest first */
-	constructor(options: PartitionOptions, tables: readonly TableReader[]) {
+	/** @param tables in any order */
+	constructor(options: PartitionOptions, tables: readonly LeveledTable[]) {
 		this.#options = options;
-		this.#tables = tables.map((table) => this.#pinnedTable(table));
+		const pinned = tables.map(({ table, level }) => ({ table: pinnedTable(table), level }));
+		this.#levels = Levels.arrange(pinned);
+		for (const { table } of pinned) table.unpin();
 		this.#active = this.#mustTakeMemtable();
-		this.#view = new ReadView([this.#active], [], this.#tables);
+		this.#rangeTombstones = this.#collectRangeTombstones();
+		this.#view = this.#makeView();
 	}
 
 	get view(): ReadView {
@@ -53,13 +72,21 @@ export class LsmTree {
 		return this.#immutables.length;
 	}
 
-	/** Newest first. */
+	get levels(): Levels {
+		return this.#levels;
+	}
+
+	/** Level 0 newest first, then level by level in order of keys. */
 	get tables(): readonly TableReader[] {
-		return this.#tables.map((table) => table.value);
+		return [...this.#levels.tables()].map((table) => table.value);
 	}
 
 	get tableCount(): number {
-		return this.#tables.length;
+		return this.#levels.tableCount;
+	}
+
+	get rangeTombstones(): RangeTombstoneSet {
+		return this.#rangeTombstones;
 	}
 
 	/** Bytes of arenas that exist. */
@@ -67,19 +94,66 @@ export class LsmTree {
 		return this.#arenaCount * this.#options.memtableSize;
 	}
 
-	/** Newest version of a key, tombstones included. @param hash `keyHash` of the key */
-	get(hash: number, key: Uint8Array, keyOffset: number, keySize: number, view: EntryView): boolean {
-		return this.#view.get(hash, key, keyOffset, keySize, Number.MAX_SAFE_INTEGER, view);
+	/** Newest version of a key with sequence <= maxSequence, tombstones included. @param hash `keyHash` of the key */
+	get(
+		hash: number,
+		key: Uint8Array,
+		keyOffset: number,
+		keySize: number,
+		maxSequence: number,
+		view: EntryView,
+	): boolean {
+		return this.#view.get(hash, key, keyOffset, keySize, maxSequence, view);
+	}
+
+	/** Newest deletion of a range with sequence <= maxSequence that covers a key; 0: none. */
+	coverSequence(key: Uint8Array, keyOffset: number, keySize: number, maxSequence: number): number {
+		return this.#rangeTombstones.coverSequence(key, keyOffset, keySize, maxSequence);
+	}
+
+	/** Adds a version to the active memtable. The caller made sure of room. */
+	put(
+		hash: number,
+		key: Uint8Array,
+		keyOffset: number,
+		keySize: number,
+		sequence: number,
+		kind: number,
+		expiresAtMs: number,
+		value: Uint8Array,
+		valueOffset: number,
+		valueSize: number,
+	): void {
+		this.active.put(hash, key, keyOffset, keySize, sequence, kind, expiresAtMs, value, valueOffset, valueSize);
+	}
+
+	/** Adds a deleted range, newer than all that is stored, to the active memtable. The caller made sure of room. */
+	deleteRange(
+		start: Uint8Array,
+		startOffset: number,
+		startSize: number,
+		end: Uint8Array,
+		endOffset: number,
+		endSize: number,
+		sequence: number,
+	): void {
+		this.active.putRangeTombstone(sequence, start, startOffset, startSize, end, endOffset, endSize);
+		const tombstone = {
+			start: new Uint8Array(start.subarray(startOffset, startOffset + startSize)),
+			end: new Uint8Array(end.subarray(endOffset, endOffset + endSize)),
+			sequence,
+		};
+		this.#rangeTombstones.add(tombstone, this.pinnedSequences());
 	}
 
 	/** Makes sure of an arena for a new memtable, giving up flushed ones. @returns false when all are in use */
 	maybeFreeArena(): boolean {
-		while (!this.#hasFreeArena && this.#flushed.length > 0) {
+		while (!this.hasFreeArena && this.#flushed.length > 0) {
 			const oldest = this.#flushed.pop();
 			this.#renewView();
 			oldest?.unpin();
 		}
-		return this.#hasFreeArena;
+		return this.hasFreeArena;
 	}
 
 	/** The active memtable becomes immutable and a fresh one active. `maybeFreeArena` said yes. */
@@ -92,16 +166,18 @@ export class LsmTree {
 	/** Everything stored so far is gone. `maybeFreeArena` said yes. @returns ids of the tables dropped */
 	clear(sequence: number): number[] {
 		const dropped = [this.#active, ...this.#immutables, ...this.#flushed];
-		const droppedTables = this.#tables;
+		const old = this.#levels;
 		this.#active = this.#mustTakeMemtable();
 		this.#immutables = [];
 		this.#flushed = [];
-		this.#tables = [];
+		this.#levels = Levels.empty();
+		this.#rangeTombstones = new RangeTombstoneSet();
 		this.absenceSequence = sequence;
 		this.#renewView();
 		for (const memtable of dropped) memtable.unpin();
-		for (const table of droppedTables) table.unpin();
-		return droppedTables.map((table) => table.value.meta.id);
+		const ids = [...old.tables()].map((table) => table.value.meta.id);
+		old.unpin();
+		return ids;
 	}
 
 	/** The oldest immutable memtable, pinned for a flush. */
@@ -118,55 +194,100 @@ export class LsmTree {
 	installFlush(memtable: Pinned<Memtable>, table: TableReader | undefined): boolean {
 		if (this.#immutables.at(-1) !== memtable) return false;
 		this.#immutables.pop();
-		// A new array: views, which must not change, share the old one.
-		if (table !== undefined) this.#tables = [this.#pinnedTable(table), ...this.#tables];
 		this.#flushed.unshift(memtable);
+		if (table !== undefined) {
+			const pinned = pinnedTable(table);
+			this.#setLevels(this.#levels.withNewest(pinned));
+			pinned.unpin();
+		}
 		this.#renewView();
 		return true;
 	}
 
 	/** True when all of these tables are still part of the tree. */
 	hasTables(ids: readonly number[]): boolean {
-		return ids.every((id) => this.#tables.some((table) => table.value.meta.id === id));
+		return ids.every((id) => this.#levels.levelOf(id) >= 0);
 	}
 
-	/** One table (or none) takes the place of neighbours. @returns false when they are no longer part of the tree */
-	installMerge(inputIds: readonly number[], output: TableReader | undefined): boolean {
-		const first = this.#tables.findIndex((table) => table.value.meta.id === inputIds[0]);
-		if (first < 0) return false;
-		const inputs = this.#tables.slice(first, first + inputIds.length);
-		assert(
-			inputs.every((table, index) => table.value.meta.id === inputIds[index]),
-			'merged tables are neighbours',
-		);
-		if (first + inputs.length === this.#tables.length) {
-			this.absenceSequence = Math.max(this.absenceSequence, inputs[0].value.meta.maxSequence);
+	/**
+	 * Tables (or none) take the place of others.
+	 * @param hasDroppedAbsent true when tombstones may have been dropped: nothing older lies below
+	 * @returns false when the inputs are no longer part of the tree
+	 */
+	installCompaction(
+		inputIds: readonly number[],
+		outputLevel: number,
+		outputs: readonly TableReader[],
+		hasDroppedAbsent: boolean,
+	): boolean {
+		if (!this.hasTables(inputIds)) return false;
+		const gone = new Set(inputIds);
+		const inputs = [...this.#levels.tables()].filter((table) => gone.has(table.value.meta.id)).map(({ value }) => value);
+		const added = outputs.map(pinnedTable);
+		this.#setLevels(this.#levels.replace(inputIds, outputLevel, added));
+		for (const table of added) table.unpin();
+		for (const { meta } of inputs) {
+			if (hasDroppedAbsent) this.absenceSequence = Math.max(this.absenceSequence, meta.maxSequence);
 		}
-		const replacement = output === undefined ? [] : [this.#pinnedTable(output)];
-		this.#tables = [...this.#tables.slice(0, first), ...replacement, ...this.#tables.slice(first + inputIds.length)];
+		if (inputs.some(({ meta }) => meta.rangeTombstones.length > 0)) {
+			this.#rangeTombstones = this.#collectRangeTombstones();
+		}
 		this.#renewView();
-		for (const table of inputs) table.unpin();
 		return true;
+	}
+
+	/** Tables go to another level as they are: nothing there overlaps them. */
+	moveTables(ids: readonly number[], outputLevel: number): void {
+		const moving = new Set(ids);
+		const tables = [...this.#levels.tables()].filter((table) => moving.has(table.value.meta.id));
+		assert(tables.length === ids.length, 'what moves is part of the tree');
+		this.#setLevels(this.#levels.replace(ids, outputLevel, tables));
+		this.#renewView();
 	}
 
 	/** Closes the tables. Nothing may be read afterwards. */
 	close(): void {
 		this.#view.release();
-		for (const table of this.#tables) table.unpin();
+		this.#levels.unpin();
 	}
 
-	get #hasFreeArena(): boolean {
+	/** False: a rotation has to wait for a flush, or for a walk that holds an old memtable. */
+	get hasFreeArena(): boolean {
 		return this.#freeMemtables.length > 0 || this.#arenaCount < this.#options.memtableCountMax;
+	}
+
+	/** False: a rotation has to wait for a flush. */
+	get canRotate(): boolean {
+		return this.hasFreeArena || this.#flushed.length > 0;
+	}
+
+	#setLevels(levels: Levels): void {
+		this.#levels.unpin();
+		this.#levels = levels;
+	}
+
+	#collectRangeTombstones(): RangeTombstoneSet {
+		const found: RangeTombstone[] = [];
+		// Flushed ones too: they are still read from, and what their tombstones cover may be gone from the tables with them.
+		const memtables = [this.#active, ...this.#immutables, ...this.#flushed];
+		for (const memtable of memtables) found.push(...memtable.value.rangeTombstones());
+		for (const table of this.#levels.tables()) found.push(...table.value.meta.rangeTombstones);
+		return RangeTombstoneSet.build(found, this.pinnedSequences());
 	}
 
 	#renewView(): void {
 		const old = this.#view;
-		this.#view = new ReadView([this.#active, ...this.#immutables], this.#flushed, this.#tables);
+		this.#view = this.#makeView();
 		old.release();
 	}
 
+	#makeView(): ReadView {
+		const memtables = [this.#active, ...this.#immutables];
+		return new ReadView(memtables, this.#flushed, this.#levels, this.#rangeTombstones, this.readCounts);
+	}
+
 	#mustTakeMemtable(): Pinned<Memtable> {
-		assert(this.#hasFreeArena, 'a free arena was made sure of');
+		assert(this.hasFreeArena, 'a free arena was made sure of');
 		let memtable = this.#freeMemtables.pop();
 		if (memtable === undefined) {
 			memtable = new Memtable(new SharedArrayBuffer(this.#options.memtableSize));
@@ -175,8 +296,8 @@ export class LsmTree {
 		memtable.reset();
 		return new Pinned(memtable, (free) => this.#freeMemtables.push(free));
 	}
+}
 
-	#pinnedTable(table: TableReader): Pinned<TableReader> {
-		return new Pinned(table, (free) => free.close());
-	}
+function pinnedTable(table: TableReader): Pinned<TableReader> {
+	return new Pinned(table, (free) => free.close());
 }

@@ -1,68 +1,46 @@
 /**
- * The upkeep of a partition: flushes, merges, spare segments, manifest edits, and files that may go. It decides and installs;
- * jobs in the background pool do the work. Runs on the partition's thread, between drains.
+ * The upkeep of a partition, seen from outside: flushes, compactions, spare segments, manifest edits, and files that may go. It
+ * decides and installs; jobs in the background pool do the work. Runs on the partition's thread, between drains.
  *
- * Order that keeps a crash harmless: a file is complete and durable before an edit names it; an edit is durable before the
- * files it forgot are removed or recycled.
+ *   Flusher, Compactor, SegmentKeeper ─> EditLog ─> log thread          Upkeep: what they share, DiskGuard: whether there is room
  */
-import { assert } from '../../base/assert.js';
-import { type ErrorCode, MillraceError, statusOf } from '../../base/errors.js';
-import { levelZeroCountTrigger } from '../../base/limits.js';
+import type { MillraceError } from '../../base/errors.js';
+import { statusOf, statusOk } from '../../base/errors.js';
+import { opClear, opDelete, opDeleteRange } from '../../command/command-format.js';
 import type { FileSystem } from '../../env/ports.js';
+import type { CheckpointResult } from './checkpoint.js';
+import { Compactor } from './compactor.js';
+import { EditLog } from './edit-log.js';
+import { Flusher } from './flusher.js';
+import { Housekeeping, type Outcome } from './housekeeping.js';
 import { type Job, type JobFailure, type JobResult, jobFailureOf } from './jobs.js';
-import type { LsmTree } from './lsm-tree.js';
-import type { ManifestEdit } from './manifest/manifest-edit.js';
+import { LevelReport } from './level-report.js';
 import { tableFileName } from './manifest/manifest-format.js';
-import type { Memtable } from './memtable/memtable.js';
-import { pickMerge } from './merge-picker.js';
+import type { OnManualDone } from './manual-compactions.js';
 import type { PartitionHost } from './partition.js';
 import type { PartitionOptions } from './partition-options.js';
-import type { Pinned } from './pinned.js';
 import type { RecoveredPartition } from './recovery.js';
-import { TableReader } from './table/table-reader.js';
-import { maybePutEdit } from './wal/group-builder.js';
-import { segmentFileName } from './wal/wal-format.js';
+import { SegmentKeeper } from './segment-keeper.js';
+import type { CompactionJob, FlushJob, WrittenTables } from './table-jobs.js';
+import type { TableReader } from './table/table-reader.js';
+import { Upkeep } from './upkeep.js';
+import type { VerifyReport } from './verify-partition.js';
+import { judgeWrites, type WriteReason, type WriteVerdict } from './write-control.js';
+import { statusWait, WriteGate } from './write-gate.js';
 
-/** `prepareWrite` found no room yet: wait for a job or the log, then ask again. Not a status of the table. */
-export const statusWait = 255;
-
-/** Pause before a job that found the disk full is tried again. */
-const retryDelayMs = 1000;
-
-interface DoomedFiles {
-	/** Removable once this many edits are durable. */
-	readonly editCount: number;
-	readonly names: readonly string[];
-}
+export { statusWait };
 
 export class Maintenance {
-	readonly #fileSystem: FileSystem;
-	readonly #directory: string;
-	readonly #options: PartitionOptions;
-	readonly #host: PartitionHost;
-	readonly #recovered: RecoveredPartition;
-	readonly #tree: LsmTree;
-	/** Ends the open group, so that an edit never overtakes the commands before it. */
+	readonly #upkeep: Upkeep;
+	/** Ends the open group, so that what follows comes after the commands before it. */
 	readonly #finishGroup: () => void;
-	#flushing: Pinned<Memtable> | undefined;
-	#mergingIds: readonly number[] = [];
-	#isPreparingSegment = false;
-	#recyclable: number[] = [];
-	#doomed: DoomedFiles[] = [];
-	/** Released segments that an edit in flight is about to forget. */
-	#leaving: { editCount: number; ids: number[] }[] = [];
-	#editsPut = 0;
-	/** Time of the newest command that is in tables: what expired before it is gone for every replay. */
-	#flushedTimestampMs = 0;
-	#rotationTimesMs: number[] = [];
-	#diskFullUntilMs = 0;
-	/** What the clock showed at the last tick. */
-	#clockMs = 0;
-	#refusal: MillraceError | undefined;
-	flushCount = 0;
-	mergeCount = 0;
-	/** Time of the drain under way; the partition keeps it. */
-	nowMs: number;
+	readonly #edits: EditLog;
+	readonly #flusher: Flusher;
+	readonly #compactor: Compactor;
+	readonly #segments: SegmentKeeper;
+	readonly #house: Housekeeping;
+	readonly #gate: WriteGate;
+	readonly #report: LevelReport;
 
 	constructor(
 		fileSystem: FileSystem,
@@ -72,249 +50,217 @@ export class Maintenance {
 		recovered: RecoveredPartition,
 		finishGroup: () => void,
 	) {
-		this.#fileSystem = fileSystem;
-		this.#directory = directory;
-		this.#options = options;
-		this.#host = host;
-		this.#recovered = recovered;
-		this.#tree = recovered.tree;
+		this.#upkeep = new Upkeep(fileSystem, directory, options, host, recovered);
 		this.#finishGroup = finishGroup;
-		this.nowMs = recovered.lastTimestampMs;
-		this.maybePrepareSegment();
-		this.#maybeMerge();
+		this.#edits = new EditLog(this.#upkeep, finishGroup);
+		this.#flusher = new Flusher(this.#upkeep, this.#edits);
+		this.#compactor = new Compactor(this.#upkeep, this.#edits, this.#flusher);
+		this.#segments = new SegmentKeeper(this.#upkeep, this.#edits);
+		this.#house = new Housekeeping(this.#upkeep, this.#edits, () => this.#flusher.isIdle && this.#compactor.isIdle);
+		this.#gate = new WriteGate(options.stallTimeoutMs);
+		this.#report = new LevelReport(this.#upkeep, this.#flusher, this.#compactor);
+		this.#upkeep.noteUsage();
+		this.#goOn();
+	}
+
+	/** Time of the drain under way; the partition keeps it. */
+	get nowMs(): number {
+		return this.#upkeep.nowMs;
+	}
+
+	set nowMs(nowMs: number) {
+		this.#upkeep.nowMs = nowMs;
+	}
+
+	get flushCount(): number {
+		return this.#flusher.flushCount;
+	}
+
+	get compactionCount(): number {
+		return this.#compactor.counters.count;
 	}
 
 	/** Why writes are refused for good, if they are. */
 	get refusal(): MillraceError | undefined {
-		return this.#refusal;
+		return this.#upkeep.refusal;
 	}
 
 	/** Words for the status that refuses a write. */
 	explain(status: number): string {
-		if (this.#refusal !== undefined) return this.#refusal.message;
+		if (this.refusal !== undefined) return this.refusal.message;
 		if (status === statusOf('MILLRACE_VALUE_SIZE')) return 'the value is larger than a memtable of this database holds';
-		return 'the disk is full; writes are taken again once there is space';
+		if (status === statusOf('MILLRACE_OVERLOADED')) return this.#explainStall();
+		return this.#upkeep.disk.reason || 'there is no room in the manifest until the disk has space';
 	}
 
 	get isDiskFull(): boolean {
-		return this.#diskFullUntilMs > 0;
+		return this.#upkeep.disk.isFull;
+	}
+
+	/** True while not even deletes and flushes find room. */
+	get isDiskPaused(): boolean {
+		return this.#upkeep.disk.isPaused;
 	}
 
 	/** Refuses writes from now on; what is certain goes on being served. The first reason stays. */
 	refuseWrites(error: MillraceError): void {
-		this.#refusal ??= error;
+		this.#upkeep.refuseWrites(error);
 	}
 
-	/** Room is missing: wait for a job, or say that the disk is full. */
+	/** Room is missing: wait for a job, or say that the disk is full, or that it takes too long. */
 	get waitStatus(): number {
-		return this.isDiskFull ? statusOf('MILLRACE_DISK_FULL') : statusWait;
+		const { disk, tree, clockMs } = this.#upkeep;
+		if (disk.isPaused) return statusOf('MILLRACE_DISK_FULL');
+		return this.#gate.wait(tree.canRotate ? 'log' : 'memtables', clockMs);
+	}
+
+	/** On a full disk only deletes are taken. @returns statusOk, statusWait, or the status that refuses this write */
+	admit(opcode: number): number {
+		const { disk, recovered, clockMs } = this.#upkeep;
+		const isDelete = opcode === opDelete || opcode === opDeleteRange || opcode === opClear;
+		if (!disk.mayWrite(isDelete)) return statusOf('MILLRACE_DISK_FULL');
+		// A clear ends in an edit at once, and in an empty tree.
+		if (opcode === opClear) return recovered.manifest.isStuck ? this.waitStatus : statusOk;
+		return this.#gate.admit(this.#verdict(), clockMs);
+	}
+
+	/**
+	 * After a drain, and before the next writes as long as it says so: milliseconds that they should wait, so that what piles up
+	 * stays bounded. Reads need not wait. Ask again, with 0 bytes, after a few of them.
+	 * @param bytes of the commands just written
+	 * @param nowMs what the clock shows, unless `tick` was just told
+	 */
+	writeDelayMs(bytes: number, nowMs = this.#upkeep.clockMs): number {
+		this.#upkeep.clockMs = nowMs;
+		if (bytes > 0) {
+			this.#flusher.onWritten(bytes);
+			this.#compactor.onWritten();
+		}
+		return this.#gate.delayMs(bytes, this.#verdict(), nowMs);
+	}
+
+	/** Compacts a range of keys down to the last level. What must be in it was flushed. @param upper empty: to the end */
+	compactRange(lower: Uint8Array, upper: Uint8Array, onDone: OnManualDone): void {
+		this.#compactor.manual.ask(lower, upper.length === 0 ? undefined : upper, onDone);
+		this.#goOn();
+	}
+
+	/** Levels, amplification, stalls and work under way, as plain data for JSON. */
+	statistics(): Record<string, unknown> {
+		return { ...this.#report.statistics(), writes: { ...this.#verdictText(), ...this.#gate.statistics() } };
+	}
+
+	/** Copies the partition into a new directory by hard links; what must be in it was flushed. See Housekeeping. */
+	checkpoint(target: string, onDone: Outcome<CheckpointResult>): void {
+		this.#house.checkpoint(target, onDone);
+	}
+
+	/** Reads and checks every byte on the disk. @param durableSequence what the log must hold */
+	verify(durableSequence: number, onDone: Outcome<VerifyReport>): void {
+		this.#house.verify(durableSequence, onDone);
+	}
+
+	get diskStatistics(): Record<string, number | string> {
+		const { manifest } = this.#upkeep.recovered;
+		return {
+			...this.#upkeep.disk.statistics,
+			manifestEdits: manifest.editCount,
+			manifestRolls: this.#edits.roller.rollCount,
+		};
 	}
 
 	/** The active memtable becomes immutable and will be flushed. The caller checked that an arena is free. */
 	rotate(): void {
-		this.#tree.rotate();
-		this.#rotationTimesMs.push(this.nowMs);
-		this.#maybeFlush();
+		this.#compactor.onWritten();
+		this.#flusher.rotate();
 	}
 
 	/** Drops everything stored up to `sequence`, which is in the log already. */
 	clear(sequence: number): void {
 		this.#finishGroup();
-		const removeTables = this.#tree.clear(sequence);
-		this.#rotationTimesMs = [];
-		this.#flushedTimestampMs = this.nowMs;
-		this.#putEdit({ removeTables, flushedSequence: sequence });
-		if (removeTables.length > 0) this.#doom(removeTables.map(tableFileName));
+		const removeTables = this.#upkeep.tree.clear(sequence);
+		this.#flusher.clear();
+		this.#edits.put({ removeTables, flushedSequence: sequence });
+		this.#edits.doom(removeTables.map(tableFileName));
 	}
 
 	/** The outcome of a job. */
 	onJobDone(job: Job, result: JobResult, failure: JobFailure | undefined): void {
-		if (job.kind === 'prepareSegment') this.#onSegmentPrepared(job.segmentId, failure);
-		if (job.kind !== 'flush' && job.kind !== 'merge') return;
-		let table: TableReader | undefined;
+		if (this.#house.onJobDone(job, result, failure)) this.#goOn();
+		if (job.kind === 'prepareSegment') this.#segments.onPrepared(job.segmentId, failure);
+		if (job.kind === 'flush' || job.kind === 'compact') this.#onTablesWritten(job, result as WrittenTables, failure);
+	}
+
+	#onTablesWritten(job: FlushJob | CompactionJob, result: WrittenTables | undefined, failure: JobFailure | undefined): void {
+		const tables: TableReader[] = [];
 		try {
-			if (result !== undefined) table = this.#openTable(job.tableId);
+			if (failure === undefined) for (const { id } of result?.tables ?? []) tables.push(this.#upkeep.openTable(id));
 		} catch (error) {
-			failure ??= jobFailureOf(error);
+			failure = jobFailureOf(error);
 		}
-		if (job.kind === 'flush') this.#onFlushed(job.tableId, table, failure);
-		else this.#onMerged(job.inputIds, job.tableId, table, failure);
-		this.#maybeFlush();
-		this.#maybeMerge();
+		if (job.kind === 'flush') this.#flusher.onFlushed(tables.at(0), failure);
+		else this.#compactor.onCompacted(job, result, tables, failure);
+		this.#goOn();
 	}
 
 	/** The log says how many edits are durable: files that they forgot can go. */
 	onEditsDone(count: number): void {
-		while (this.#leaving.length > 0 && this.#leaving[0].editCount <= count) {
-			this.#recyclable.push(...(this.#leaving.shift()?.ids ?? []));
-		}
-		this.maybePrepareSegment();
-		const target = this.#options.segmentSpareCount;
-		if (this.#recyclable.length > target) {
-			const names = this.#recyclable.splice(0, this.#recyclable.length - target).map(segmentFileName);
-			this.#host.submitJob({ kind: 'removeFiles', names });
-		}
-		const ready = this.#doomed.filter((files) => files.editCount <= count);
-		if (ready.length === 0) return;
-		this.#doomed = this.#doomed.filter((files) => files.editCount > count);
-		this.#host.submitJob({ kind: 'removeFiles', names: ready.flatMap((files) => files.names) });
+		this.#segments.recycle(this.#edits.takeReleased(count));
+		this.#edits.removeDoomed(count);
+		this.#edits.roller.onEditsDone(count);
 	}
 
 	/** Milliseconds until `tick` has something to do; undefined: nothing. */
 	tickDelayMs(nowMs: number): number | undefined {
-		if (this.#diskFullUntilMs === 0) return undefined;
-		const delayMs = this.#diskFullUntilMs - nowMs;
-		return delayMs > retryDelayMs ? 1 : Math.max(1, delayMs);
+		const diskMs = this.#upkeep.disk.tickDelayMs(nowMs);
+		const compactorMs = this.#compactor.tickDelayMs(nowMs);
+		return diskMs === undefined ? compactorMs : Math.min(diskMs, compactorMs ?? diskMs);
 	}
 
-	/** Tries again what a full disk stopped. @param nowMs what the clock shows: it may have been put back */
+	/** Tries again what a full disk stopped, and begins what time brings. @param nowMs what the clock shows: it may have been put back */
 	tick(nowMs: number): void {
-		this.#clockMs = nowMs;
-		if (this.#diskFullUntilMs === 0) return;
-		const delayMs = this.#diskFullUntilMs - nowMs;
-		if (delayMs > 0 && delayMs <= retryDelayMs) return;
-		this.#diskFullUntilMs = 0;
-		this.maybePrepareSegment();
-		this.#maybeFlush();
-		this.#maybeMerge();
+		this.#upkeep.clockMs = nowMs;
+		const isRoomBack = this.#upkeep.disk.tick(nowMs);
+		if (this.#compactor.tick(nowMs) || isRoomBack) this.#goOn();
+		if (this.#gate.stallReason !== '') this.#gate.tick((reason) => this.#isOver(reason), this.#verdict(), nowMs);
 	}
 
-	#putEdit(edit: ManifestEdit): void {
-		const { manifest, segments } = this.#recovered;
-		this.#finishGroup();
-		const released = segments.release(edit.flushedSequence ?? 0);
-		const { record, offset } = manifest.append({
-			...edit,
-			removeSegments: released,
-			nextFileId: manifest.state.nextFileId,
-		});
-		const position = this.#host.commitPosition();
-		while (!maybePutEdit(this.#host.queue, record, manifest.number, offset, position)) this.#host.waitForLog();
-		this.#editsPut++;
-		if (released.length > 0) this.#leaving.push({ editCount: this.#editsPut, ids: released });
-	}
-
-	/** These files may go once the last edit put is durable. */
-	#doom(names: readonly string[]): void {
-		this.#doomed.push({ editCount: this.#editsPut, names });
-	}
-
-	#takeFileId(): number {
-		const { state } = this.#recovered.manifest;
-		const id = state.nextFileId;
-		state.nextFileId = id + 1;
-		return id;
+	/** Begins whatever is due and may begin. The reserve comes last: it must not take room from what frees some. */
+	#goOn(): void {
+		this.#segments.maybePrepare();
+		this.#flusher.maybeFlush();
+		this.#compactor.maybeCompact();
+		this.#house.maybePrepare();
 	}
 
 	/** Keeps spare segments ready. */
 	maybePrepareSegment(): void {
-		const { segments } = this.#recovered;
-		const isEnough = segments.spareCount >= this.#options.segmentSpareCount;
-		if (isEnough || this.#isPreparingSegment || this.#isStopped) return;
-		this.#isPreparingSegment = true;
-		this.#host.submitJob({
-			kind: 'prepareSegment',
-			segmentId: this.#takeFileId(),
-			size: this.#options.segmentSize,
-			recycledId: this.#recyclable.shift(),
-		});
+		this.#segments.maybePrepare();
 	}
 
-	#onSegmentPrepared(id: number, error: JobFailure | undefined): void {
-		this.#isPreparingSegment = false;
-		if (error !== undefined) {
-			this.#onJobFailed('a log segment could not be prepared', error);
-			return;
-		}
-		this.#putEdit({ addSegments: [id] });
-		this.#recovered.segments.addSpare(id);
-		this.maybePrepareSegment();
+	/** Whether writes go on: every state has its reason. */
+	#verdict(): WriteVerdict {
+		return judgeWrites(this.#report.pressure(), this.#upkeep.options);
 	}
 
-	/** Nothing is begun while the disk is full, or after a failure that needs a person. */
-	get #isStopped(): boolean {
-		return this.#diskFullUntilMs > 0 || this.#refusal !== undefined;
+	#isOver(reason: WriteReason): boolean {
+		const { tree, recovered } = this.#upkeep;
+		if (reason === 'memtables') return tree.canRotate;
+		if (reason === 'log') return recovered.segments.spareCount > 0;
+		return this.#verdict().state !== 'stopped';
 	}
 
-	#maybeFlush(): void {
-		const isHeld = this.#flushing !== undefined || this.#isStopped;
-		if (isHeld || this.#tree.immutableCount === 0 || this.#tree.tableCount >= this.#options.tableCountMax) return;
-		this.#flushing = this.#tree.pinOldestImmutable();
-		assert(this.#flushing !== undefined, 'there is an immutable memtable');
-		const { blockSize } = this.#options;
-		const { arena } = this.#flushing.value;
-		this.#host.submitJob({ kind: 'flush', arena, tableId: this.#takeFileId(), blockSize });
+	#verdictText(): Record<string, unknown> {
+		const { state, reason, bytesPerSecond } = this.#verdict();
+		return { state, reason, bytesPerSecond: Number.isFinite(bytesPerSecond) ? Math.round(bytesPerSecond) : null };
 	}
 
-	#onFlushed(tableId: number, table: TableReader | undefined, failure: JobFailure | undefined): void {
-		const memtable = this.#flushing;
-		assert(memtable !== undefined, 'a flush was under way');
-		this.#flushing = undefined;
-		if (failure !== undefined) {
-			this.#onJobFailed('a memtable could not be flushed', failure);
-		} else if (this.#tree.installFlush(memtable, table)) {
-			this.#flushedTimestampMs = this.#rotationTimesMs.shift() ?? this.#flushedTimestampMs;
-			const addTables = table === undefined ? [] : [{ id: tableId, level: 0, size: table.meta.size }];
-			this.#putEdit({ addTables, flushedSequence: memtable.value.maxSequence });
-			this.flushCount++;
-		} else if (table !== undefined) {
-			table.close();
-			this.#doom([tableFileName(tableId)]);
-		}
-		memtable.unpin();
-	}
-
-	#maybeMerge(): void {
-		if (this.#mergingIds.length > 0 || this.#isStopped) return;
-		const { tables } = this.#tree;
-		const count = pickMerge(
-			tables.map((table) => table.meta.size),
-			levelZeroCountTrigger,
+	#explainStall(): string {
+		const { options, tree } = this.#upkeep;
+		const levelZeroCount = tree.levels.all[0].tables.length;
+		return (
+			`writes outran compaction for ${options.stallTimeoutMs} ms (${this.#gate.stallReason || this.#verdict().reason}; ` +
+			`${tree.immutableCount} memtables wait, ${levelZeroCount} tables in level 0): nothing was written, try again later`
 		);
-		if (count === 0) return;
-		this.#mergingIds = tables.slice(0, count).map((table) => table.meta.id);
-		this.#host.submitJob({
-			kind: 'merge',
-			inputIds: this.#mergingIds,
-			tableId: this.#takeFileId(),
-			blockSize: this.#options.blockSize,
-			isBottom: count === tables.length,
-			nowMs: this.#flushedTimestampMs,
-		});
-	}
-
-	#onMerged(
-		inputIds: readonly number[],
-		tableId: number,
-		table: TableReader | undefined,
-		failure: JobFailure | undefined,
-	): void {
-		this.#mergingIds = [];
-		if (failure !== undefined) {
-			// Tables that were cleared meanwhile may be gone from the disk as well: nobody misses their merge.
-			if (this.#tree.hasTables(inputIds)) this.#onJobFailed('tables could not be merged', failure);
-		} else if (this.#tree.installMerge(inputIds, table)) {
-			const addTables = table === undefined ? [] : [{ id: tableId, level: 0, size: table.meta.size }];
-			this.#putEdit({ addTables, removeTables: inputIds });
-			this.#doom(inputIds.map(tableFileName));
-			this.mergeCount++;
-		} else if (table !== undefined) {
-			table.close();
-			this.#doom([tableFileName(tableId)]);
-		}
-	}
-
-	/** A full disk passes; anything else is for a person: writes are refused, reads go on. */
-	#onJobFailed(what: string, error: JobFailure): void {
-		if (error.systemCode === 'ENOSPC') {
-			this.#diskFullUntilMs = this.#clockMs + retryDelayMs;
-			return;
-		}
-		const code: ErrorCode = error.code ?? 'MILLRACE_POISONED';
-		this.refuseWrites(new MillraceError(code, `${what}: ${error.message}`));
-	}
-
-	#openTable(id: number): TableReader {
-		return TableReader.open(this.#fileSystem, `${this.#directory}/${tableFileName(id)}`, id, this.#recovered.cache);
 	}
 }

@@ -1,6 +1,7 @@
 /**
- * Merges ordered sources into one order: key ascending, sequence descending. A loser tree (Knuth, TAOCP vol. 3, 5.4.1)
- * over source numbers: each step replays one path, ceil(log2(k)) comparisons, and allocates nothing.
+ * Merges ordered sources into one order: keys ascending, or descending after a seek backward, and the versions of one key newest
+ * first in both. A loser tree (Knuth, TAOCP vol. 3, 5.4.1) over source numbers: each step replays one path, ceil(log2(k))
+ * comparisons, and allocates nothing.
  *
  *   tree[0] = the winner      tree[1..k-1] = the loser of the match at that node      leaf of source i = node k + i
  *
@@ -27,6 +28,7 @@ export class MergeIterator implements EntryIterator {
 
 	readonly #sources: readonly EntryIterator[];
 	readonly #tree: Int32Array;
+	#isBackward = false;
 
 	/** @param sources newest first by convention; they belong to this iterator from now on */
 	constructor(sources: readonly EntryIterator[]) {
@@ -34,23 +36,58 @@ export class MergeIterator implements EntryIterator {
 		this.#tree = new Int32Array(Math.max(1, sources.length));
 	}
 
+	/** The source that the present entry comes from. */
+	get winner(): number {
+		return this.#tree[0];
+	}
+
 	seekFirst(): void {
+		this.#isBackward = false;
 		for (const source of this.#sources) source.seekFirst();
 		this.#playAll();
 	}
 
 	seek(key: Uint8Array, keyOffset: number, keySize: number): void {
+		this.#isBackward = false;
 		for (const source of this.#sources) source.seek(key, keyOffset, keySize);
+		this.#playAll();
+	}
+
+	seekLast(): void {
+		this.#isBackward = true;
+		for (const source of this.#sources) source.seekLast();
+		this.#playAll();
+	}
+
+	seekBackward(key: Uint8Array, keyOffset: number, keySize: number, isInclusive: boolean): void {
+		this.#isBackward = true;
+		for (const source of this.#sources) source.seekBackward(key, keyOffset, keySize, isInclusive);
 		this.#playAll();
 	}
 
 	next(): void {
 		assert(this.valid, 'next() on a valid iterator');
+		this.#sources[this.#tree[0]].next();
+		this.#replay();
+	}
+
+	/**
+	 * Moves only the winning source: to its first key >= the given one, backward to its last key below it. The key is ahead of the
+	 * present one. Spares a walk what it knows to be dead there.
+	 */
+	skipInWinner(key: Uint8Array, keyOffset: number, keySize: number): void {
+		assert(this.valid, 'skipInWinner() on a valid iterator');
+		const source = this.#sources[this.#tree[0]];
+		if (this.#isBackward) source.seekBackward(key, keyOffset, keySize, false);
+		else source.seek(key, keyOffset, keySize);
+		this.#replay();
+	}
+
+	/** The winning source has moved: its matches are played again. */
+	#replay(): void {
 		const tree = this.#tree;
-		const sources = this.#sources;
 		let winner = tree[0];
-		sources[winner].next();
-		for (let node = (winner + sources.length) >>> 1; node >= 1; node >>>= 1) {
+		for (let node = (winner + this.#sources.length) >>> 1; node >= 1; node >>>= 1) {
 			const loser = tree[node];
 			if (this.#isBefore(loser, winner)) {
 				tree[node] = winner;
@@ -84,7 +121,7 @@ export class MergeIterator implements EntryIterator {
 		if (!left.valid) return false;
 		if (!right.valid) return true;
 		const order = compareBytes(left.key, left.keyOffset, left.keySize, right.key, right.keyOffset, right.keySize);
-		if (order !== 0) return order < 0;
+		if (order !== 0) return order < 0 !== this.#isBackward;
 		if (left.sequence !== right.sequence) return left.sequence > right.sequence;
 		return a < b;
 	}

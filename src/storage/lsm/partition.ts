@@ -8,29 +8,44 @@
  * Single thread. Nothing here waits: where room is missing it says so, and the host waits and asks again.
  */
 import { MillraceError, statusOf, statusOk } from '../../base/errors.js';
+import { rangeTombstoneCountMax } from '../../base/limits.js';
+import { maybeBatchProblem } from '../../command/batch.js';
 import {
 	commandFlagsOffset,
 	commandKeyOffset,
-	commandSize,
+	flagSequence,
+	opBatch,
 	opClear,
+	opDeleteRange,
 	readCommandKeySize,
-	readCommandValueSize,
+	readCommandSequence,
+	readCommandSize,
+	sequenceCountOf,
 } from '../../command/command-format.js';
+import { SnapshotHandle } from '../../command/snapshot-handle.js';
 import type { FileSystem } from '../../env/ports.js';
-import { applyRead, applyWrite, storedValueSize } from './apply-command.js';
+import { applyRead, foundStoredSize, touchFound } from './apply-read.js';
+import { CommandApplier, roomAfterRotation, roomNowhere, roomUnneeded } from './command-applier.js';
+import { CommandLog, logLacksSegment, logReady } from './command-log.js';
 import type { CommandResult } from './command-result.js';
 import type { Job } from './jobs.js';
+import { type Explanation, explainRead } from './explain.js';
 import { keyHash } from './key-hash.js';
 import { LiveCursor } from './live-cursor.js';
 import type { LogQueue } from './log-queue.js';
 import type { LsmTree } from './lsm-tree.js';
 import { Maintenance, statusWait } from './maintenance.js';
-import { Memtable } from './memtable/memtable.js';
 import { type PartitionOptions, partitionOptions } from './partition-options.js';
 import { type RecoveredPartition, recoverPartition } from './recovery.js';
-import { GroupBuilder, maybePutSignal } from './wal/group-builder.js';
-import { logMarker, logStop } from './wal/log-message-format.js';
-import { groupSize } from './wal/wal-format.js';
+import { SlidingTouch } from './sliding-touch.js';
+import { SnapshotRegistry } from './snapshots.js';
+import { partitionStatistics } from './statistics.js';
+
+const tooManyRanges = `${rangeTombstoneCountMax} deleted ranges are still to be compacted away: try again later`;
+
+function noSnapshot(sequence: number): string {
+	return `there is no snapshot at ${sequence}: it was released, was held for too long, or the partition was cleared`;
+}
 
 /** What a partition needs from whoever runs it. */
 export interface PartitionHost {
@@ -41,34 +56,43 @@ export interface PartitionHost {
 	submitJob(job: Job): void;
 	/** Blocks until the log queue may have more room. */
 	waitForLog(): void;
+	/** A line for a person. */
+	note(text: string): void;
 }
 
 export class Partition {
 	readonly #options: PartitionOptions;
-	readonly #host: PartitionHost;
 	readonly #recovered: RecoveredPartition;
 	readonly #tree: LsmTree;
-	readonly #group: GroupBuilder;
-	#lastSequence: number;
+	readonly #applier: CommandApplier;
+	readonly #log: CommandLog;
+	readonly #snapshots: SnapshotRegistry;
+	readonly #touch = new SlidingTouch();
+	#touchCount = 0;
+	#touchMissedCount = 0;
+	/** A touch found no room in the active memtable: with no write to come, the next drain rotates. */
+	#needsRotation = false;
 	#nowMs: number;
 	readonly maintenance: Maintenance;
 
 	/** Recovers what is on disk. @throws MILLRACE_CORRUPT, MILLRACE_FORMAT_NEWER, or the system's error */
 	constructor(fileSystem: FileSystem, directory: string, host: PartitionHost, options: Partial<PartitionOptions> = {}) {
 		this.#options = partitionOptions(options);
-		this.#host = host;
 		this.#recovered = recoverPartition(fileSystem, directory, this.#options);
-		this.#tree = this.#recovered.tree;
-		this.#lastSequence = this.#recovered.lastSequence;
-		this.#nowMs = this.#recovered.lastTimestampMs;
-		this.#group = new GroupBuilder(host.queue);
+		const { tree, segments, lastSequence, lastTimestampMs } = this.#recovered;
+		this.#tree = tree;
+		this.#nowMs = lastTimestampMs;
+		this.#applier = new CommandApplier(tree, this.#options.memtableSize);
+		this.#log = new CommandLog(host, segments, lastSequence, lastTimestampMs);
+		this.#snapshots = new SnapshotRegistry(this.#options.snapshotAgeMaxMs, (text) => host.note(text));
+		tree.pinnedSequences = () => this.#snapshots.sequences;
 		this.maintenance = new Maintenance(fileSystem, directory, this.#options, host, this.#recovered, () =>
 			this.finishGroup(),
 		);
 	}
 
 	get lastSequence(): number {
-		return this.#lastSequence;
+		return this.#log.lastSequence;
 	}
 
 	/** Sequences up to this one are in tables. */
@@ -83,7 +107,21 @@ export class Partition {
 	/** Starts a drain. Time never runs backwards here, whatever the clock does. */
 	begin(nowMs: number): void {
 		this.#nowMs = Math.max(this.#nowMs, nowMs);
+		this.#log.nowMs = this.#nowMs;
 		this.maintenance.nowMs = this.#nowMs;
+		this.#snapshots.tick(this.#nowMs);
+		if (this.#needsRotation) {
+			this.#needsRotation = false;
+			this.maybeRotate();
+		}
+	}
+
+	/** Milliseconds until `begin` and `maintenance.tick` have something to do of themselves; undefined: they have not. */
+	tickDelayMs(nowMs: number): number | undefined {
+		const snapshotsMs = this.#snapshots.tickDelayMs(Math.max(this.#nowMs, nowMs));
+		const maintenanceMs = this.maintenance.tickDelayMs(nowMs);
+		if (snapshotsMs === undefined || maintenanceMs === undefined) return snapshotsMs ?? maintenanceMs;
+		return Math.min(snapshotsMs, maintenanceMs);
 	}
 
 	/** The hash of a command's key, for the calls below. */
@@ -100,84 +138,120 @@ export class Partition {
 		return this.#tree.active.touch(hash, isSlotLoaded);
 	}
 
-	/** Answers a read of one key. */
+	// --- reads ----------------------------------------------------------------------------------------
+
+	/** Answers a read of one key, as of now or at a snapshot. */
 	read(hash: number, bytes: Uint8Array, offset: number, result: CommandResult): void {
+		if ((bytes[offset + commandFlagsOffset] & flagSequence) !== 0) {
+			const sequence = readCommandSequence(bytes, offset);
+			if (!this.#snapshots.has(sequence)) {
+				result.reset();
+				result.setError('MILLRACE_SNAPSHOT', noSnapshot(sequence));
+				return;
+			}
+		}
 		applyRead(this.#tree, this.#nowMs, hash, bytes, offset, result);
+		if (result.wantedExpiryMs !== 0) this.#maybeTouch(hash, bytes, offset, result.wantedExpiryMs);
 	}
 
-	/** A walk over the live entries as of now. The caller closes it. */
-	cursor(): LiveCursor {
-		return new LiveCursor(this.#tree.view, this.#lastSequence, this.#nowMs);
+	/**
+	 * A walk over the live entries, as stored now or at a snapshot. The caller closes it.
+	 * @throws MILLRACE_SNAPSHOT when nothing is pinned at `snapshot`
+	 */
+	cursor(snapshot?: number): LiveCursor {
+		if (snapshot !== undefined) this.checkSnapshot(snapshot);
+		return new LiveCursor(this.#tree.view, snapshot ?? this.lastSequence, this.#nowMs);
 	}
+
+	// --- snapshots ------------------------------------------------------------------------------------
+
+	/** Pins what is stored now, to be read at. @returns its sequence @throws MILLRACE_BUSY when too many are held */
+	acquireSnapshot(): number {
+		this.#snapshots.acquire(this.lastSequence, this.#nowMs);
+		return this.lastSequence;
+	}
+
+	/** Once for each `acquireSnapshot`. @returns false when it is not held (any more) */
+	releaseSnapshot(sequence: number): boolean {
+		return this.#snapshots.release(sequence);
+	}
+
+	/** @throws MILLRACE_SNAPSHOT when nothing is pinned at this sequence */
+	checkSnapshot(sequence: number): void {
+		if (!this.#snapshots.has(sequence)) throw new MillraceError('MILLRACE_SNAPSHOT', noSnapshot(sequence));
+	}
+
+	/** A snapshot for a program in this thread: `using snapshot = partition.snapshot()`. */
+	snapshot(): SnapshotHandle {
+		const sequence = this.acquireSnapshot();
+		const snapshots = this.#snapshots;
+		return new SnapshotHandle([sequence], () => snapshots.release(sequence));
+	}
+
+	// --- writes ---------------------------------------------------------------------------------------
 
 	/** Makes room for a write. @returns statusOk, statusWait, or the status of an error that refuses it */
 	prepareWrite(hash: number, bytes: Uint8Array, offset: number): number {
 		if (this.maintenance.refusal !== undefined) return statusOf(this.maintenance.refusal.code);
-		const keySize = readCommandKeySize(bytes, offset);
+		const admitted = this.maintenance.admit(bytes[offset]);
+		if (admitted !== statusOk) return admitted;
 		if (bytes[offset] === opClear) {
 			if (!this.#tree.maybeFreeArena()) return this.maintenance.waitStatus;
 		} else {
-			const status = this.#prepareMemory(keySize, storedValueSize(this.#tree, hash, bytes, offset));
-			if (status !== statusOk) return status;
+			const room = this.#roomFor(hash, bytes, offset);
+			if (room === roomUnneeded) return statusOk;
+			if (room === roomNowhere) return statusOf('MILLRACE_VALUE_SIZE');
+			if (room === roomAfterRotation) {
+				if (!this.#tree.maybeFreeArena()) return this.maintenance.waitStatus;
+				this.maintenance.rotate();
+			}
 		}
-		const size = commandSize(bytes[offset + commandFlagsOffset], keySize, readCommandValueSize(bytes, offset));
-		if (this.#group.isOpen && !this.#group.fits(size)) this.finishGroup();
-		const sizeInLog = this.#group.isOpen ? this.#group.size + size + 8 : groupSize(size);
-		if (!this.#recovered.segments.hasRoom(sizeInLog)) {
-			this.maintenance.maybePrepareSegment();
-			return this.maintenance.waitStatus;
-		}
-		if (!this.#group.isOpen && !this.#group.maybeOpen(size, this.#lastSequence + 1)) return statusWait;
-		return statusOk;
+		const missing = this.#log.reserve(readCommandSize(bytes, offset));
+		if (missing === logReady) return statusOk;
+		if (missing !== logLacksSegment) return statusWait;
+		this.maintenance.maybePrepareSegment();
+		return this.maintenance.waitStatus;
 	}
 
 	/** Applies a write that `prepareWrite` made room for, and logs it when it changed anything. */
 	write(hash: number, bytes: Uint8Array, offset: number, result: CommandResult): void {
-		const sequence = this.#lastSequence + 1;
-		applyWrite(this.#tree, sequence, this.#nowMs, hash, bytes, offset, result);
-		const isClear = bytes[offset] === opClear;
-		if (!result.hasWritten && !isClear) return;
-		const keySize = readCommandKeySize(bytes, offset);
-		const size = commandSize(bytes[offset + commandFlagsOffset], keySize, readCommandValueSize(bytes, offset));
-		this.#group.append(bytes, offset, size, sequence);
-		this.#lastSequence = sequence;
-		if (isClear) {
-			result.observedSequence = sequence;
-			result.number = sequence;
-			this.maintenance.clear(sequence);
+		const opcode = bytes[offset];
+		const sequence = this.lastSequence + 1;
+		if (opcode === opClear) {
+			this.#clear(sequence, bytes, offset, result);
+			return;
 		}
+		if (opcode === opDeleteRange && !this.#mayDeleteRanges(1)) {
+			result.reset();
+			result.setError('MILLRACE_BUSY', tooManyRanges);
+			return;
+		}
+		this.#applier.apply(sequence, this.#nowMs, hash, bytes, offset, result);
+		if (!result.hasWritten) return;
+		const sequenceCount = opcode === opBatch ? sequenceCountOf(bytes, offset) : 1;
+		this.#log.append(bytes, offset, readCommandSize(bytes, offset), sequenceCount);
 	}
 
 	/** Hands the open group to the log. */
 	finishGroup(): void {
-		if (!this.#group.isOpen) return;
-		if (this.#group.isEmpty) {
-			this.#group.finishEmpty(this.#host.commitPosition());
-			return;
-		}
-		const { segments } = this.#recovered;
-		const offset = segments.allocate(this.#group.size, this.#lastSequence);
-		this.#group.finish(segments.activeId, offset, this.#nowMs, this.#host.commitPosition());
-		this.maintenance.maybePrepareSegment();
+		if (this.#log.finishGroup()) this.maintenance.maybePrepareSegment();
 	}
 
 	/** Lets replies leave that wait for groups already handed over. */
 	putMarker(): void {
-		if (this.#group.isOpen) this.finishGroup();
-		else while (!maybePutSignal(this.#host.queue, logMarker, this.#host.commitPosition())) this.#host.waitForLog();
+		if (this.#log.putMarker()) this.maintenance.maybePrepareSegment();
 	}
 
 	/** Tells the log to seal, sync and end. Nothing may be written afterwards. */
 	putStop(): void {
-		this.finishGroup();
-		while (!maybePutSignal(this.#host.queue, logStop, this.#host.commitPosition())) this.#host.waitForLog();
+		this.#log.putStop();
 		this.maintenance.refuseWrites(new MillraceError('MILLRACE_CLOSED', 'the partition is closing'));
 	}
 
 	/** Starts a flush of everything applied so far, if there is anything. @returns statusOk, statusWait, or why it cannot be */
 	maybeRotate(): number {
 		if (this.maintenance.refusal !== undefined) return statusOf(this.maintenance.refusal.code);
-		if (this.#tree.active.entryCount === 0) return statusOk;
+		if (this.#tree.active.maxSequence === 0) return statusOk;
 		if (!this.#tree.maybeFreeArena()) return this.maintenance.waitStatus;
 		this.maintenance.rotate();
 		return statusOk;
@@ -187,37 +261,70 @@ export class Partition {
 		this.#tree.close();
 	}
 
-	statistics(): Record<string, number | string | null> {
-		const { segments, cache, replayedCount } = this.#recovered;
-		return {
-			lastSequence: this.#lastSequence,
-			flushedSequence: this.flushedSequence,
-			replayedCount,
-			memtableBytes: this.#tree.active.usedBytes,
-			memtableEntries: this.#tree.active.entryCount,
-			immutableMemtables: this.#tree.immutableCount,
-			arenaBytes: this.#tree.arenaBytes,
-			tables: this.#tree.tableCount,
-			tableBytes: this.#tree.tables.reduce((sum, table) => sum + table.meta.size, 0),
-			tableEntries: this.#tree.tables.reduce((sum, table) => sum + table.meta.entryCount, 0),
-			cacheBytes: cache.stats.usedBytes,
-			cacheHits: cache.stats.hitCount,
-			cacheMisses: cache.stats.missCount,
-			logBytes: segments.liveBytes,
-			logSpares: segments.spareCount,
-			flushes: this.maintenance.flushCount,
-			merges: this.maintenance.mergeCount,
-			refusal: this.maintenance.refusal?.code ?? (this.maintenance.isDiskFull ? 'MILLRACE_DISK_FULL' : null),
-		};
+	// --- for people -----------------------------------------------------------------------------------
+
+	/** Every number there is, as plain data. */
+	statistics(): Record<string, unknown> {
+		return partitionStatistics({
+			options: this.#options,
+			recovered: this.#recovered,
+			maintenance: this.maintenance,
+			snapshots: this.#snapshots,
+			lastSequence: this.lastSequence,
+			nowMs: this.#nowMs,
+			touches: { count: this.#touchCount, missedCount: this.#touchMissedCount },
+		});
 	}
 
-	#prepareMemory(keySize: number, valueSize: number): number {
-		if (this.#tree.active.hasRoom(keySize, valueSize)) return statusOk;
-		if (!Memtable.couldHold(this.#options.memtableSize, keySize, valueSize)) {
-			return statusOf('MILLRACE_VALUE_SIZE');
+	/** Which memtables, levels, filters and blocks a read of this key touches, and how long each takes. */
+	explain(key: Uint8Array): Explanation {
+		return explainRead(this.#tree, key, this.#nowMs);
+	}
+
+	// --- inside ---------------------------------------------------------------------------------------
+
+	#roomFor(hash: number, bytes: Uint8Array, offset: number): number {
+		const sequence = this.lastSequence + 1;
+		if (bytes[offset] !== opBatch) return this.#applier.prepare(sequence, this.#nowMs, hash, bytes, offset);
+		const problem = maybeBatchProblem(bytes, offset);
+		if (problem !== undefined) return this.#applier.refuseBatch('MILLRACE_ARGUMENT', problem);
+		const room = this.#applier.prepare(sequence, this.#nowMs, hash, bytes, offset);
+		const { batchRangeCount } = this.#applier;
+		if (batchRangeCount === 0 || this.#mayDeleteRanges(batchRangeCount)) return room;
+		return this.#applier.refuseBatch('MILLRACE_BUSY', tooManyRanges);
+	}
+
+	/** Not a matter of the command alone, so a replay does not ask. */
+	#mayDeleteRanges(count: number): boolean {
+		return this.#tree.rangeTombstones.fragmentCount + count <= rangeTombstoneCountMax;
+	}
+
+	/** What snapshots saw is gone as well: they are released. */
+	#clear(sequence: number, bytes: Uint8Array, offset: number, result: CommandResult): void {
+		result.reset();
+		this.#log.append(bytes, offset, readCommandSize(bytes, offset), 1);
+		this.#snapshots.releaseAll();
+		this.maintenance.clear(sequence);
+		result.observedSequence = sequence;
+		result.number = sequence;
+	}
+
+	/**
+	 * Moves the expiry of the sliding entry that was just read, if that can be done here and now. The answer stays what it is: it
+	 * was true when it was read, and waits for nothing. Its value may be lent by a memtable, so this is no moment to rotate.
+	 */
+	#maybeTouch(hash: number, bytes: Uint8Array, offset: number, expiresAtMs: number): void {
+		const touch = this.#touch;
+		touch.encode(bytes, offset, expiresAtMs);
+		const hasRoom = this.#tree.active.hasRoom(touch.keySize, foundStoredSize());
+		if (!hasRoom) this.#needsRotation = true;
+		const isRefused = this.maintenance.refusal !== undefined || this.maintenance.isDiskFull;
+		if (isRefused || !hasRoom || this.#log.reserve(touch.size) !== logReady) {
+			this.#touchMissedCount++;
+			return;
 		}
-		if (!this.#tree.maybeFreeArena()) return this.maintenance.waitStatus;
-		this.maintenance.rotate();
-		return statusOk;
+		this.#touchCount++;
+		touchFound(this.#tree, this.lastSequence + 1, expiresAtMs, hash, touch.bytes, touch.keyOffset, touch.keySize);
+		this.#log.append(touch.bytes, 0, touch.size, 1);
 	}
 }

@@ -12,21 +12,23 @@ import { MillraceError } from '../../base/errors.js';
 import {
 	commandFlagsOffset,
 	commandKeyOffset,
-	commandSize,
 	opClear,
 	readCommandKeySize,
-	readCommandValueSize,
+	readCommandSize,
+	sequenceCountOf,
 } from '../../command/command-format.js';
 import type { FileSystem } from '../../env/ports.js';
-import { applyWrite, storedValueSize } from './apply-command.js';
+import { parentOf } from './checkpoint.js';
+import { CommandApplier, roomAfterRotation } from './command-applier.js';
 import { CommandResult } from './command-result.js';
 import { flushMemtable } from './jobs.js';
 import { keyHash } from './key-hash.js';
-import { LsmTree } from './lsm-tree.js';
-import { tableFileName } from './manifest/manifest-format.js';
+import { type LeveledTable, LsmTree } from './lsm-tree.js';
+import { tableFileName, tableIdOf } from './manifest/manifest-format.js';
 import { ManifestStore } from './manifest/manifest-store.js';
 import type { PartitionOptions } from './partition-options.js';
 import { removeOrphans } from './remove-orphans.js';
+import { hasReserve } from './reserve-file.js';
 import { BlockCache } from './table/block-cache.js';
 import { TableReader } from './table/table-reader.js';
 import { SegmentAllocator } from './wal/segment-allocator.js';
@@ -42,6 +44,8 @@ export interface RecoveredPartition {
 	readonly lastSequence: number;
 	readonly lastTimestampMs: number;
 	readonly replayedCount: number;
+	/** The reserve file stands in its size. */
+	readonly hasReserve: boolean;
 	/** What a person should know: tails dropped, damage cut. */
 	readonly notes: readonly string[];
 }
@@ -49,13 +53,6 @@ export interface RecoveredPartition {
 interface UsedSegment {
 	readonly id: number;
 	readonly lastSequence: number;
-}
-
-/** The directory that holds a directory's name. */
-function parentOf(directory: string): string {
-	const end = directory.lastIndexOf('/');
-	if (end < 0) return '.';
-	return end === 0 ? '/' : directory.slice(0, end);
 }
 
 class Recovery {
@@ -71,6 +68,7 @@ class Recovery {
 	#damagedIds: readonly number[] = [];
 	/** Set when the log goes on after something that is missing: says where. */
 	#gap = '';
+	readonly #applier: CommandApplier;
 	readonly #result = new CommandResult();
 	#lastSequence: number;
 	#lastTimestampMs = 0;
@@ -83,10 +81,12 @@ class Recovery {
 		fileSystem.makeDirectory(directory);
 		// Also when it was there: the process that made it may have ended before this.
 		fileSystem.syncDirectory(parentOf(directory));
-		this.#manifest = ManifestStore.open(fileSystem, directory);
+		this.#manifest = ManifestStore.open(fileSystem, directory, { editCountMax: options.manifestEditCountMax });
+		this.#refuseLostTables();
 		this.#cache = new BlockCache(options.blockCacheSize);
 		this.#lastSequence = this.#manifest.state.flushedSequence;
 		this.#tree = new LsmTree(options, this.#openTables());
+		this.#applier = new CommandApplier(this.#tree, options.memtableSize);
 	}
 
 	run(): RecoveredPartition {
@@ -110,8 +110,11 @@ class Recovery {
 		const segments = this.#readySegments();
 		this.#manifest.writeFresh();
 		this.#keepDamaged();
-		removeOrphans(this.#fileSystem, this.#directory, this.#manifest);
+		const { reserveFileSize } = this.#options;
+		const isReserveThere = hasReserve(this.#fileSystem, this.#directory, reserveFileSize);
+		removeOrphans(this.#fileSystem, this.#directory, this.#manifest, isReserveThere && reserveFileSize > 0);
 		return {
+			hasReserve: isReserveThere && reserveFileSize > 0,
 			tree: this.#tree,
 			manifest: this.#manifest,
 			segments,
@@ -127,16 +130,15 @@ class Recovery {
 		return `${this.#directory}/${segmentFileName(segmentId)}`;
 	}
 
-	/** Newest first. */
-	#openTables(): TableReader[] {
-		const tables = [...this.#manifest.state.tables.values()].map((entry) => {
+	#openTables(): LeveledTable[] {
+		return [...this.#manifest.state.tables.values()].map((entry) => {
 			const path = `${this.#directory}/${tableFileName(entry.id)}`;
 			if (!this.#fileSystem.exists(path)) {
 				throw new MillraceError('MILLRACE_CORRUPT', `${path} is missing, though the manifest names it`);
 			}
-			return TableReader.open(this.#fileSystem, path, entry.id, this.#cache);
+			const table = TableReader.open(this.#fileSystem, path, entry.id, this.#cache);
+			return { table, level: entry.level };
 		});
-		return tables.sort((a, b) => b.meta.maxSequence - a.meta.maxSequence);
 	}
 
 	#replay(segmentId: number, group: WalGroup): void {
@@ -150,21 +152,19 @@ class Recovery {
 		if (this.#gap !== '') return;
 		this.#lastTimestampMs = Math.max(this.#lastTimestampMs, group.timestampMs);
 		let at = group.payloadOffset;
-		for (let sequence = group.firstSequence; sequence <= last; sequence++) {
-			const size = this.#commandSizeAt(group, at);
-			if (sequence > this.#lastSequence) this.#applyOne(group, at, sequence);
-			at += size;
+		for (let sequence = group.firstSequence; sequence <= last; ) {
+			const count = sequenceCountOf(group.bytes, at);
+			// A batch is never cut in two: not by a flush, nor by a segment.
+			assert(sequence > this.#lastSequence || sequence + count - 1 <= this.#lastSequence, 'commands are whole');
+			if (sequence > this.#lastSequence) this.#applyOne(group, at, sequence, count);
+			at += readCommandSize(group.bytes, at);
+			sequence += count;
 		}
 		assert(at === group.payloadOffset + group.payloadSize, 'the commands fill the group');
 	}
 
-	#commandSizeAt(group: WalGroup, at: number): number {
-		const keySize = readCommandKeySize(group.bytes, at);
-		return commandSize(group.bytes[at + commandFlagsOffset], keySize, readCommandValueSize(group.bytes, at));
-	}
-
-	#applyOne(group: WalGroup, at: number, sequence: number): void {
-		const { bytes } = group;
+	#applyOne(group: WalGroup, at: number, sequence: number, count: number): void {
+		const { bytes, timestampMs } = group;
 		if (bytes[at] === opClear) {
 			if (!this.#tree.maybeFreeArena()) this.#flushAll();
 			const removeTables = this.#tree.clear(sequence);
@@ -172,11 +172,12 @@ class Recovery {
 		} else {
 			const keySize = readCommandKeySize(bytes, at);
 			const hash = keyHash(bytes, at + commandKeyOffset(bytes[at + commandFlagsOffset]), keySize);
-			if (!this.#tree.active.hasRoom(keySize, storedValueSize(this.#tree, hash, bytes, at))) this.#flushAll();
-			applyWrite(this.#tree, sequence, group.timestampMs, hash, bytes, at, this.#result);
+			const room = this.#applier.prepare(sequence, timestampMs, hash, bytes, at);
+			if (room === roomAfterRotation) this.#flushAll();
+			this.#applier.apply(sequence, timestampMs, hash, bytes, at, this.#result);
 			assert(this.#result.hasWritten, `sequence ${sequence} wrote when it was logged, and writes again`);
 		}
-		this.#lastSequence = sequence;
+		this.#lastSequence = sequence + count - 1;
 		this.#replayedCount++;
 	}
 
@@ -186,14 +187,16 @@ class Recovery {
 		this.#tree.rotate();
 		const memtable = this.#tree.pinOldestImmutable();
 		assert(memtable !== undefined, 'a memtable was rotated out');
+		// A table's id is promised on the disk before the table is there.
+		if (!this.#manifest.isFresh) this.#manifest.writeFresh();
 		const { state } = this.#manifest;
-		const id = state.nextFileId;
+		const id = this.#manifest.takeFileIds(1);
 		const { blockSize } = this.#options;
 		const meta = flushMemtable(this.#fileSystem, this.#directory, memtable.value.arena, id, blockSize);
 		const path = `${this.#directory}/${tableFileName(id)}`;
 		const table = meta && TableReader.open(this.#fileSystem, path, id, this.#cache);
 		const addTables = meta === undefined ? [] : [{ id, level: 0, size: meta.size }];
-		state.apply({ addTables, flushedSequence: memtable.value.maxSequence, nextFileId: id + 1 });
+		state.apply({ addTables, flushedSequence: memtable.value.maxSequence });
 		this.#tree.installFlush(memtable, table);
 		memtable.unpin();
 	}
@@ -231,6 +234,20 @@ class Recovery {
 		this.#fileSystem.syncDirectory(this.#directory);
 	}
 
+	/** Ids are promised by the manifest before a table gets one, so a table beyond them was promised by a record that is lost. */
+	#refuseLostTables(): void {
+		const { state, promisesIds, number } = this.#manifest;
+		if (!promisesIds) return;
+		for (const name of this.#fileSystem.list(this.#directory)) {
+			if (tableIdOf(name) < state.nextFileId) continue;
+			throw new MillraceError(
+				'MILLRACE_CORRUPT',
+				`${this.#directory}/${name} is newer than anything manifest ${number} knows of: the manifest is an old one, or has lost ` +
+					'records. Restore a backup, or move that file away to give up what it holds',
+			);
+		}
+	}
+
 	/**
 	 * A segment is named before it is written, and a released one is older than some that are named. So groups in a segment that
 	 * is newer than all named ones show that the manifest lost a record (a damaged last one looks like a torn one), or is gone.
@@ -259,9 +276,9 @@ class Recovery {
 		state.apply({ removeSegments: [...state.segments].filter((id) => !kept.has(id)) });
 		let active = empty.shift();
 		if (active === undefined) {
-			active = state.nextFileId;
+			active = this.#manifest.takeFileIds(1);
 			prepareSegment(this.#fileSystem, this.#directory, active, this.#options.segmentSize);
-			state.apply({ addSegments: [active], nextFileId: active + 1 });
+			state.apply({ addSegments: [active] });
 		}
 		const segments = new SegmentAllocator(this.#options.segmentSize, active, this.#used);
 		for (const id of empty) segments.addSpare(id);

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { type ErrorCode, hasCode } from '../../../src/base/errors.js';
 import { clientWaitingCountMax, inFlightPerConnectionMax, keySizeMax, valueSizeMax } from '../../../src/base/limits.js';
 import { Prng } from '../../../src/base/prng.js';
-import { type Client, type ConnectOptions, connect } from '../../../src/client/client.js';
+import { type Client, type ConnectOptions, connect, type ScanSelection } from '../../../src/client/client.js';
 import { Listener } from '../../../src/net/listener.js';
 import { FrameSession } from '../../../src/protocol/frame/frame-session.js';
 import { testSeed } from '../../support/seed.js';
@@ -198,6 +198,46 @@ test('entries are exported partition after partition, page after page', async ()
 		}
 		assert.equal(expected.size, 0);
 		assert.equal(binaryCount, 1);
+	});
+});
+
+test('a scan goes over all partitions in one order, with bounds, limit and direction, and a count agrees', async () => {
+	const prng = new Prng(testSeed('client scan'));
+	await withClient(async ({ client, port }) => {
+		const names = Array.from({ length: 6_000 }, (_, i) => `key-${String(i).padStart(5, '0')}`);
+		await Promise.all(names.map((name) => client.put(name, `value of ${name}`)));
+		const find = async (selection?: ScanSelection): Promise<string[]> => {
+			const found: string[] = [];
+			for await (const { key, value, version } of client.scan(selection)) {
+				assert.equal(text(value), selection?.keysOnly === true ? '' : `value of ${text(key)}`);
+				assert.ok(version > 0);
+				found.push(text(key) as string);
+			}
+			return found;
+		};
+		assert.deepEqual(await find(), names);
+		assert.deepEqual(await find({ reverse: true, keysOnly: true }), [...names].reverse());
+		const bound = (): string => `key-0${prng.below(60)}`;
+		for (let i = 0; i < 30; i++) {
+			const gte = bound();
+			const lt = bound();
+			const prefix = prng.chance(0.3) ? `key-0${prng.below(6)}` : 'key-';
+			const limit = prng.chance(0.5) ? prng.below(3_000) : undefined;
+			const reverse = prng.chance(0.5);
+			const range = prng.chance(0.5) ? { gte, lt, prefix } : { gt: gte, lte: lt, prefix };
+			const inRange = names.filter((name) => name >= gte && name < lt && name.startsWith(prefix));
+			const expected = (reverse ? inRange.reverse() : inRange).slice(0, limit);
+			assert.deepEqual(await find({ ...range, reverse, ...(limit === undefined ? {} : { limit }) }), expected);
+			assert.equal(await client.count(range), inRange.length);
+		}
+		const before = port.submittedCount;
+		for await (const { key } of client.scan({ limit: 2_000 })) if (text(key) === 'key-00005') break;
+		assert.ok(port.submittedCount - before <= 6, 'a scan that is left asks for no more than the pages ahead');
+		for (const wrong of [{ gt: 'a', gte: 'b' }, { lt: 'a', lte: 'b' }, { limit: -1 }, { reverse: 1 }, { from: 'a' }]) {
+			assert.throws(() => client.scan(wrong as object), TypeError);
+		}
+		await assert.rejects(client.count({ limit: 5 } as object), TypeError);
+		assert.throws(() => client.scan({ gt: 'x'.repeat(keySizeMax + 1) }), coded('MILLRACE_KEY_SIZE'));
 	});
 });
 

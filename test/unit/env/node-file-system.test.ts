@@ -52,6 +52,22 @@ void test('directories: make with parents, list, rename over, remove, sync', () 
 	assert.throws(() => fileSystem.syncDirectory(join(sub, 'none')), { code: 'ENOENT' });
 });
 
+void test('links: two names of one file, of which one may go; empty directories go; free space is known', () => {
+	const sub = join(directory, 'links');
+	fileSystem.makeDirectory(sub);
+	writeFileSync(join(sub, 'a'), 'data');
+	fileSystem.link(join(sub, 'a'), join(sub, 'b'));
+	assert.throws(() => fileSystem.link(join(sub, 'a'), join(sub, 'b')), { code: 'EEXIST' });
+	assert.throws(() => fileSystem.link(join(sub, 'none'), join(sub, 'c')), { code: 'ENOENT' });
+	fileSystem.remove(join(sub, 'a'));
+	assert.equal(readFileSync(join(sub, 'b'), 'utf8'), 'data');
+	assert.throws(() => fileSystem.removeDirectory(sub), { code: 'ENOTEMPTY' });
+	fileSystem.remove(join(sub, 'b'));
+	fileSystem.removeDirectory(sub);
+	assert.equal(fileSystem.exists(sub), false);
+	assert(fileSystem.freeBytes(directory) > 0);
+});
+
 /** A system call that moves at most 3 bytes and is interrupted every second time. */
 function reluctant(move: (bytes: Uint8Array, offset: number, size: number, position: number) => number) {
 	let calls = 0;

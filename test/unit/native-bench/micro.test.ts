@@ -7,7 +7,16 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const directory = fileURLToPath(new URL('../../../native-bench/micro/', import.meta.url));
-const benches = ['memtable.js', 'resp.js', 'ring-threads.js', 'ring.js', 'router.js', 'wake-latency.js', 'xxh32.js'];
+const benches = [
+	'memtable.js',
+	'merge.js',
+	'resp.js',
+	'ring-threads.js',
+	'ring.js',
+	'router.js',
+	'wake-latency.js',
+	'xxh32.js',
+];
 
 for (const bench of benches) {
 	void test(`${bench} runs`, async () => {

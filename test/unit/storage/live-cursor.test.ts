@@ -1,25 +1,40 @@
-/** A walk sees the moment at which it began, however much is written, flushed, merged and cleared while it goes on. */
+/**
+ * A walk over a real partition, in either direction, sees the moment or snapshot at which it began, however much is written, deleted
+ * by ranges, flushed, compacted and cleared while it goes on. (What a walk finds in a range: scan.test.ts.)
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
+import { wholeRange } from '../../../src/command/scan-options.js';
 import type { LiveCursor } from '../../../src/storage/lsm/live-cursor.js';
 import { randomCommand, randomKey } from '../../support/partition-commands.js';
 import { PartitionHarness } from '../../support/partition-harness.js';
-import { PartitionModel } from '../../support/partition-model.js';
+import { liveEntries, PartitionModel } from '../../support/partition-model.js';
 import { testSeed } from '../../support/seed.js';
 import { SimulatedDisk } from '../../support/simulated-disk.js';
 
+type Found = [string, string, number][];
+
 interface Walk {
 	readonly cursor: LiveCursor;
-	readonly expected: [string, number][];
-	readonly found: [string, number][];
+	readonly expected: Found;
+	readonly found: Found;
 }
 
-function startWalk(harness: PartitionHarness, model: PartitionModel, after: string): Walk {
-	const cursor = harness.partition.cursor();
-	cursor.start(Buffer.from(after, 'latin1'));
-	const live = model.live(harness.drainMs).filter(([key]) => key > after);
-	return { cursor, expected: live.map(([key, entry]) => [key, entry.version]), found: [] };
+function latin1(bytes: Uint8Array, offset: number, size: number): string {
+	return Buffer.from(bytes.subarray(offset, offset + size)).toString('latin1');
+}
+
+function startWalk(prng: Prng, harness: PartitionHarness, model: PartitionModel, snapshot: number | undefined): Walk {
+	const isReverse = prng.chance(0.5);
+	const after = prng.chance(0.5) ? '' : randomKey(prng, 120);
+	const isBehind = (key: string): boolean => after === '' || (isReverse ? key < after : key > after);
+	const cursor = harness.partition.cursor(snapshot);
+	cursor.start(Buffer.from(after, 'latin1'), { ...wholeRange, isReverse });
+	const state = (snapshot === undefined ? undefined : model.snapshots.get(snapshot)) ?? model;
+	const live = liveEntries(state, harness.drainMs).filter(([key]) => isBehind(key));
+	const expected = live.map(([key, { value, version }]): Found[number] => [key, value, version]);
+	return { cursor, expected: isReverse ? expected.reverse() : expected, found: [] };
 }
 
 /** @returns true at the end */
@@ -27,8 +42,8 @@ function stepWalk(walk: Walk, stepCount: number): boolean {
 	const { cursor, found } = walk;
 	for (let i = 0; i < stepCount && !cursor.isAtEnd; i++) {
 		if (!cursor.step()) continue;
-		const { key, keyOffset, keySize, sequence } = cursor.entry;
-		found.push([Buffer.from(key.subarray(keyOffset, keyOffset + keySize)).toString('latin1'), sequence]);
+		const { key, keyOffset, keySize, value, valueOffset, valueSize, sequence } = cursor.entry;
+		found.push([latin1(key, keyOffset, keySize), latin1(value, valueOffset, valueSize), sequence]);
 		cursor.pass();
 	}
 	return cursor.isAtEnd;
@@ -37,10 +52,11 @@ function stepWalk(walk: Walk, stepCount: number): boolean {
 test('walks see their moment', () => {
 	const prng = new Prng(testSeed('live-cursor'));
 	// Walks pin memtables: there must be more of them than walks can pin.
-	const harness = new PartitionHarness(new SimulatedDisk(), { nowMs: 1000, partition: { memtableCountMax: 24 } });
+	const harness = new PartitionHarness(new SimulatedDisk(), { nowMs: 1000, partition: { memtableCountMax: 16 } });
 	const model = new PartitionModel();
 	let walks: Walk[] = [];
 	let finishedCount = 0;
+	let snapshot: number | undefined;
 	for (let i = 0; i < 6000; i++) {
 		const command = randomCommand(prng, harness.nowMs, {
 			keyCount: 120,
@@ -50,8 +66,15 @@ test('walks see their moment', () => {
 		});
 		harness.execute(command);
 		model.apply(command, harness.drainMs);
-		if (prng.chance(0.02) && walks.length < 4) {
-			walks.push(startWalk(harness, model, prng.chance(0.5) ? '' : randomKey(prng, 120)));
+		if (snapshot !== undefined && (!model.snapshots.has(snapshot) || prng.chance(0.01))) {
+			if (model.snapshots.delete(snapshot)) harness.partition.releaseSnapshot(snapshot);
+			snapshot = undefined;
+		} else if (snapshot === undefined && prng.chance(0.02)) {
+			snapshot = harness.partition.acquireSnapshot();
+			assert.equal(snapshot, model.pin());
+		}
+		if (prng.chance(0.03) && walks.length < 3) {
+			walks.push(startWalk(prng, harness, model, prng.chance(0.5) ? snapshot : undefined));
 		}
 		if (prng.chance(0.05)) {
 			harness.settle();
@@ -59,15 +82,15 @@ test('walks see their moment', () => {
 		}
 		if (prng.chance(0.01)) harness.flush();
 		for (const walk of walks) {
-			if (!prng.chance(0.05) || !stepWalk(walk, 1 + prng.below(10))) continue;
+			if (!prng.chance(0.1) || !stepWalk(walk, 1 + prng.below(30))) continue;
 			assert.deepEqual(walk.found, walk.expected);
 			walk.cursor.close();
 			finishedCount++;
 			walks = walks.filter((other) => other !== walk);
 		}
 	}
-	const { maintenance } = harness.partition;
-	assert(finishedCount > 5 && maintenance.mergeCount > 0, `${finishedCount} walks, ${maintenance.mergeCount} merges`);
+	const { compactionCount } = harness.partition.maintenance;
+	assert(finishedCount > 5 && compactionCount > 0, `${finishedCount} walks, ${compactionCount} compactions`);
 	for (const walk of walks) walk.cursor.close();
 	harness.close();
 });

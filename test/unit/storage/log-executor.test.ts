@@ -56,7 +56,7 @@ class Rig {
 		assert(this.builder.maybeOpen(commands[0].length, firstSequence));
 		commands.forEach((bytes, i) => {
 			assert(this.builder.fits(bytes.length));
-			this.builder.append(bytes, 0, bytes.length, firstSequence + i);
+			this.builder.append(bytes, 0, bytes.length, firstSequence + i, 1);
 		});
 		const { size } = this.builder;
 		this.builder.finish(id, offset, 1234, position);

@@ -4,6 +4,7 @@ import { Prng } from '../../../src/base/prng.js';
 import type { EntryIterator } from '../../../src/storage/lsm/entry.js';
 import { MergeIterator } from '../../../src/storage/lsm/merge-iterator.js';
 import { TableReader } from '../../../src/storage/lsm/table/table-reader.js';
+import { ArrayIterator } from '../../support/array-iterator.js';
 import { testSeed } from '../../support/seed.js';
 import {
 	assertSameEntries,
@@ -16,7 +17,7 @@ import {
 	randomKey,
 } from './table-support.js';
 
-/** Deals entries out to tables at random and opens an iterator over each. */
+/** Deals entries out at random to tables and arrays, and opens an iterator over each. */
 function dealOut(prng: Prng, entries: readonly Entry[], count: number): EntryIterator[] {
 	const files = new MemoryFileSystem();
 	const hands: Entry[][] = Array.from({ length: count }, () => []);
@@ -24,28 +25,69 @@ function dealOut(prng: Prng, entries: readonly Entry[], count: number): EntryIte
 	return hands
 		.filter((hand) => hand.length > 0)
 		.map((hand, id) => {
+			if (prng.chance(0.3)) return new ArrayIterator(hand);
 			buildTable(files, `${id}`, id, hand, { blockSize: 512 });
 			return TableReader.open(files, `${id}`, id).iterator();
 		});
 }
 
-void test('any number of sources merge into one order', () => {
+void test('any number of sources merge into one order, in both directions', () => {
 	const prng = new Prng(testSeed('merge'));
 	for (const count of [1, 2, 3, 4, 5, 7, 8, 13, 24]) {
 		const entries = randomEntries(prng, 600);
+		const backward = [...entries].sort((a, b) => Buffer.compare(b.key, a.key) || b.sequence - a.sequence);
 		const merge = new MergeIterator(dealOut(prng, entries, count));
 		merge.seekFirst();
 		assertSameEntries(collect(merge), entries);
+		merge.seekLast();
+		assertSameEntries(collect(merge), backward);
 		for (let i = 0; i < 20; i++) {
-			const key = randomKey(prng);
+			const key = prng.chance(0.5) ? randomKey(prng) : entries[prng.below(entries.length)].key;
 			merge.seek(key, 0, key.length);
 			assertSameEntries(
 				collect(merge),
 				entries.filter((entry) => Buffer.compare(entry.key, key) >= 0),
 			);
+			const isInclusive = prng.chance(0.5);
+			merge.seekBackward(key, 0, key.length, isInclusive);
+			assertSameEntries(
+				collect(merge),
+				backward.filter((entry) => Buffer.compare(entry.key, key) < (isInclusive ? 1 : 0)),
+			);
 		}
 		merge.seekFirst();
 		assert.equal(merge.sequence, entries[0].sequence, 'it starts again after its end');
+	}
+});
+
+void test('a skip in the winner leaves out what that source has before the key, and nothing else', () => {
+	const prng = new Prng(testSeed('merge skip'));
+	for (let round = 0; round < 60; round++) {
+		const entries = randomEntries(prng, 200);
+		const hands: Entry[][] = [[], [], [], []];
+		for (const entry of entries) hands[prng.below(hands.length)].push(entry);
+		const merge = new MergeIterator(hands.map((hand) => new ArrayIterator(hand)));
+		const isBackward = prng.chance(0.5);
+		if (isBackward) merge.seekLast();
+		else merge.seekFirst();
+		for (let i = prng.below(100); i > 0; i--) merge.next();
+		const here = Buffer.from(merge.key.slice(merge.keyOffset, merge.keyOffset + merge.keySize));
+		const target = entries[prng.below(entries.length)].key;
+		const ahead = Buffer.compare(target, here) * (isBackward ? -1 : 1);
+		if (ahead <= 0) continue;
+		const { winner } = merge;
+		const order = isBackward
+			? [...entries].sort((a, b) => Buffer.compare(b.key, a.key) || b.sequence - a.sequence)
+			: entries;
+		const at = order.findIndex((entry) => entry.sequence === merge.sequence);
+		const isSkipped = (entry: Entry): boolean =>
+			hands[winner].includes(entry) &&
+			(isBackward ? Buffer.compare(entry.key, target) >= 0 : Buffer.compare(entry.key, target) < 0);
+		merge.skipInWinner(target, 0, target.length);
+		assertSameEntries(
+			collect(merge),
+			order.slice(at).filter((entry) => !isSkipped(entry)),
+		);
 	}
 });
 

@@ -171,7 +171,7 @@ test('an I/O error in a flush refuses writes, and reads go on', () => {
 	}
 });
 
-test('while the log hangs, a read of a key that a merge has dropped waits for the delete it depends on', () => {
+test('while the log hangs, a read of a key that a compaction has dropped waits for the delete it depends on', () => {
 	const harness = new PartitionHarness(new SimulatedDisk());
 	for (let i = 0; i < 7; i++) {
 		put(harness, i === 0 ? 'gone' : `key${i}`);
@@ -181,7 +181,7 @@ test('while the log hangs, a read of a key that a merge has dropped waits for th
 	harness.endDrain();
 	assert.equal(harness.partition.maybeRotate(), statusOk);
 	runJobsOnly(harness);
-	assert.equal(harness.partition.maintenance.mergeCount, 1);
+	assert.equal(harness.partition.maintenance.compactionCount, 1);
 	const read = harness.execute({ opcode: opGet, key: 'gone' });
 	assert.equal(read.status, 1);
 	assert(!removed.hasLeft && !read.hasLeft, 'nobody may see a delete that can still be lost');
@@ -190,10 +190,10 @@ test('while the log hangs, a read of a key that a merge has dropped waits for th
 	harness.close();
 });
 
-test('a clear while a flush and a merge are under way: their tables never appear, and their files go', () => {
+test('a clear while a flush and a compaction are under way: their tables never appear, and their files go', () => {
 	const disk = new SimulatedDisk();
 	const harness = new PartitionHarness(disk);
-	for (let i = 0; i < 7; i++) {
+	for (let i = 0; i < 3; i++) {
 		put(harness, `key${i}`);
 		harness.flush();
 	}
@@ -204,7 +204,7 @@ test('a clear while a flush and a merge are under way: their tables never appear
 	put(harness, 'in flight');
 	harness.endDrain();
 	assert.equal(harness.partition.maybeRotate(), statusOk);
-	assert(harness.jobs.some((job) => job.kind === 'merge') && harness.jobs.some((job) => job.kind === 'flush'));
+	assert(harness.jobs.some((job) => job.kind === 'compact') && harness.jobs.some((job) => job.kind === 'flush'));
 	harness.execute({ opcode: opClear });
 	harness.settle();
 	assert.deepEqual(keysOf(harness), []);

@@ -5,27 +5,54 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
-import { isRead, opClear, opPut } from '../../../src/command/command-format.js';
+import {
+	isRead,
+	opAppend,
+	opBatch,
+	opClear,
+	opDelete,
+	opDeleteRange,
+	opIncrement,
+	opPut,
+	opSetExpiry,
+} from '../../../src/command/command-format.js';
 import type { Durability } from '../../../src/command/worker-boot.js';
 import { runJob } from '../../../src/storage/lsm/jobs.js';
 import { randomCommand, randomKey } from '../../support/partition-commands.js';
 import { PartitionHarness } from '../../support/partition-harness.js';
-import { PartitionModel, type TestCommand } from '../../support/partition-model.js';
+import { liveEntries, PartitionModel } from '../../support/partition-model.js';
+import type { TestCommand } from '../../support/test-command.js';
 import { testSeed } from '../../support/seed.js';
 import { SimulatedDisk } from '../../support/simulated-disk.js';
 
 interface Totals {
 	commands: number;
 	flushes: number;
-	merges: number;
+	compactions: number;
 	replayed: number;
 	reopened: number;
+	/** Expiries moved on by reads, and those that had no room for it. */
+	touches: number;
+	untouched: number;
+	snapshotReads: number;
+	/** By opcode: answers that said ok. */
+	done: Record<number, number>;
 }
 
 class Comparison {
 	readonly model = new PartitionModel();
 	readonly disk = new SimulatedDisk();
-	readonly totals: Totals = { commands: 0, flushes: 0, merges: 0, replayed: 0, reopened: 0 };
+	readonly totals: Totals = {
+		commands: 0,
+		flushes: 0,
+		compactions: 0,
+		replayed: 0,
+		reopened: 0,
+		touches: 0,
+		untouched: 0,
+		snapshotReads: 0,
+		done: {},
+	};
 	readonly #prng: Prng;
 	readonly #durability: Durability;
 	readonly #keyCount: number;
@@ -57,16 +84,18 @@ class Comparison {
 	#step(): void {
 		const prng = this.#prng;
 		const style = prng.below(1000);
-		if (style < 700) this.#command();
-		else if (style < 800) this.#harness.endDrain();
-		else if (style < 860) this.#harness.runLog(1 + prng.below(4));
-		else if (style < 890) this.#harness.runJob(prng);
-		else if (style < 900) this.#harness.takeNews();
-		else if (style < 970) this.#moveClock();
-		else if (style < 976) this.#compareAll();
-		else if (style < 982) this.#comparePage();
-		else if (style < 986) this.#harness.settle();
-		else if (style < 996) this.#harness.flush();
+		if (style < 690) this.#command();
+		else if (style < 790) this.#harness.endDrain();
+		else if (style < 850) this.#harness.runLog(1 + prng.below(4));
+		else if (style < 880) this.#harness.runJob(prng);
+		else if (style < 890) this.#harness.takeNews();
+		else if (style < 960) this.#moveClock();
+		else if (style < 966) this.#compareAll();
+		else if (style < 974) this.#comparePage();
+		else if (style < 978) this.#harness.settle();
+		else if (style < 986) this.#harness.flush();
+		else if (style < 987) this.#harness.compact(randomKey(prng, this.#keyCount), randomKey(prng, this.#keyCount));
+		else if (style < 996) this.#changeSnapshots();
 		else if (style < 998) this.#reopen(prng.chance(0.5));
 	}
 
@@ -76,21 +105,40 @@ class Comparison {
 			valueSizeMax: 400,
 			readPercent: 30,
 			clearPerMille: 1,
+			versionOf: (key) => this.model.versionOf(key),
+			snapshots: [...this.model.snapshots.keys()],
 		});
 		this.do(command);
 	}
 
 	do(command: TestCommand): void {
 		const { sequence, hasLeft, ...answer } = this.#harness.execute(command);
-		const expected = this.model.apply(command, this.#harness.drainMs);
+		const { drainMs } = this.#harness;
+		const wantedMs = isRead(command.opcode) ? this.model.wantedExpiry(command, drainMs) : 0;
+		const expected = this.model.apply(command, drainMs);
 		assert.deepEqual(answer, expected, `answer to ${JSON.stringify(command)}`);
+		const needed = this.model.dependsOn(command.key ?? '');
+		this.#noteTouch(command, wantedMs);
 		assert.equal(this.#harness.partition.lastSequence, this.model.sequence);
-		if (hasLeft && command.key !== undefined && isRead(command.opcode)) {
-			const needed = this.model.dependsOn(command.key);
+		const isAtSnapshot = isRead(command.opcode) && command.sequence !== undefined;
+		if (hasLeft && command.key !== undefined && isRead(command.opcode) && !isAtSnapshot) {
 			const reached = this.#harness.reachedSequence;
 			assert(needed <= reached, `a read left that depends on ${needed}, durable is ${reached} (it said ${sequence})`);
 		}
 		this.totals.commands++;
+		if (isAtSnapshot) this.totals.snapshotReads++;
+		if (answer.status === 0) this.totals.done[command.opcode] = (this.totals.done[command.opcode] ?? 0) + 1;
+	}
+
+	/** A read may move an expiry on, but only one that wants it. */
+	#noteTouch(command: TestCommand, wantedMs: number): void {
+		const isTouched = this.#harness.partition.lastSequence === this.model.sequence + 1;
+		if (isTouched && isRead(command.opcode)) {
+			this.model.touch(command.key ?? '', wantedMs);
+			this.totals.touches++;
+		} else if (wantedMs !== 0) {
+			this.totals.untouched++;
+		}
 	}
 
 	#moveClock(): void {
@@ -100,18 +148,35 @@ class Comparison {
 		this.#harness.nowMs = this.#clockMs;
 	}
 
+	#changeSnapshots(): void {
+		const held = [...this.model.snapshots.keys()];
+		if (held.length < 4 && this.#prng.chance(0.5)) {
+			const sequence = this.#harness.acquireSnapshot();
+			if (held.includes(sequence)) assert(this.#harness.partition.releaseSnapshot(sequence));
+			assert.equal(this.model.pin(), sequence);
+		} else if (held.length > 0) {
+			const sequence = held[this.#prng.below(held.length)];
+			assert(this.#harness.partition.releaseSnapshot(sequence));
+			assert(!this.#harness.partition.releaseSnapshot(sequence), 'once for each acquire');
+			this.model.snapshots.delete(sequence);
+		}
+	}
+
 	#compareAll(): void {
-		const found = this.#harness.scan();
-		assert.deepEqual(found, this.model.live(this.#harness.drainMs));
+		assert.deepEqual(this.#harness.scan(), this.model.live(this.#harness.drainMs));
+		for (const [sequence, state] of this.model.snapshots) {
+			const found = this.#harness.scan('', sequence);
+			assert.deepEqual(found, liveEntries(state, this.#harness.drainMs), `the snapshot at ${sequence}`);
+		}
 	}
 
 	#comparePage(): void {
 		const after = randomKey(this.#prng, this.#keyCount);
-		const found = this.#harness.scan(after);
-		assert.deepEqual(
-			found,
-			this.model.live(this.#harness.drainMs).filter(([key]) => key > after),
-		);
+		const isReverse = this.#prng.chance(0.5);
+		const found = this.#harness.scan(after, undefined, isReverse);
+		const live = this.model.live(this.#harness.drainMs);
+		const expected = isReverse ? live.filter(([key]) => key < after).reverse() : live.filter(([key]) => key > after);
+		assert.deepEqual(found, expected, `${isReverse ? 'before' : 'after'} ${after}`);
 	}
 
 	#reopen(isClean: boolean): void {
@@ -129,11 +194,12 @@ class Comparison {
 		}
 		assert.equal(harness.logError, undefined);
 		this.totals.flushes += maintenance.flushCount;
-		this.totals.merges += maintenance.mergeCount;
+		this.totals.compactions += maintenance.compactionCount;
 		this.totals.reopened++;
 		// Time may step back while a partition is open, where it notices. Across a reopen nobody remembers the time of what is
-		// flushed: then a key that had expired is live again, unless a merge has dropped it.
+		// flushed: then a key that had expired is live again, unless a compaction has dropped it.
 		this.#clockMs = Math.max(this.#clockMs, harness.drainMs);
+		this.model.snapshots.clear();
 		this.#harness = this.#open();
 		this.totals.replayed += this.#harness.partition.recovery.replayedCount;
 		assert.equal(this.#harness.partition.lastSequence, this.model.sequence);
@@ -142,15 +208,23 @@ class Comparison {
 	}
 }
 
+/** Every write that can be, done at least a few times. */
+const writes = [opPut, opDelete, opIncrement, opSetExpiry, opAppend, opDeleteRange, opBatch];
+
 for (const durability of ['always', 'interval', 'none'] as const) {
 	test(`a partition is a sorted map, whatever happens beside it (${durability})`, () => {
 		const seed = testSeed(`partition ${durability}`);
+		let touchCount = 0;
 		for (let round = 0; round < 3; round++) {
 			const comparison = new Comparison(new Prng(seed + round), durability);
 			comparison.run(5000);
 			const { totals } = comparison;
-			assert(totals.flushes > 10 && totals.merges > 1 && totals.reopened > 2, JSON.stringify(totals));
+			assert(totals.flushes > 10 && totals.compactions > 1 && totals.reopened > 2, JSON.stringify(totals));
+			assert(totals.snapshotReads > 20, JSON.stringify(totals));
+			touchCount += totals.touches;
+			for (const opcode of writes) assert(totals.done[opcode] > 5, `opcode ${opcode}: ${JSON.stringify(totals)}`);
 		}
+		assert(touchCount > 5, `${touchCount} expiries were moved on`);
 	});
 }
 

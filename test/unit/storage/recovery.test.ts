@@ -8,12 +8,13 @@ import { writeChecksum64 } from '../../../src/codec/checksum.js';
 import { opClear, opPut } from '../../../src/command/command-format.js';
 import { encodeEdit } from '../../../src/storage/lsm/manifest/manifest-edit.js';
 import {
+	manifestFormatVersion,
 	recordCheckedOffset,
 	recordChecksumOffset,
 	recordHeaderSize,
 	tagFormatVersion,
 } from '../../../src/storage/lsm/manifest/manifest-format.js';
-import { segmentChecksumOffset, segmentVersionOffset } from '../../../src/storage/lsm/wal/wal-format.js';
+import { segmentChecksumOffset, segmentVersionOffset, walFormatVersion } from '../../../src/storage/lsm/wal/wal-format.js';
 import { PartitionHarness } from '../../support/partition-harness.js';
 import { testSeed } from '../../support/seed.js';
 import { SimulatedDisk } from '../../support/simulated-disk.js';
@@ -130,15 +131,15 @@ test('newer formats are refused as such', () => {
 	const prng = new Prng(1);
 	const segment = Object.keys(disk.snapshot()).find((path) => path.endsWith('.wal')) ?? '';
 	const header = disk.readFile(segment);
-	writeU32(header, segmentVersionOffset, 2);
+	writeU32(header, segmentVersionOffset, walFormatVersion + 1);
 	writeChecksum64(header, 0, segmentChecksumOffset, header, segmentChecksumOffset);
 	const newerSegment = disk.crashAt(0, prng);
 	newerSegment.writeFile(segment, header);
 	assert.throws(() => new PartitionHarness(newerSegment), { code: 'MILLRACE_FORMAT_NEWER' });
 
-	const manifest = Object.keys(disk.snapshot()).find((path) => path.includes('MANIFEST')) ?? '';
+	const manifest = `/data/${Buffer.from(disk.readFile('/data/CURRENT')).toString().trim()}`;
 	const newerVersion = encodeEdit({}, 0);
-	writeU53(newerVersion, recordHeaderSize + 1, 2);
+	writeU53(newerVersion, recordHeaderSize + 1, manifestFormatVersion + 1);
 	const newerField = encodeEdit({}, 0);
 	newerField[recordHeaderSize] = 200;
 	assert.equal(encodeEdit({}, 0)[recordHeaderSize], tagFormatVersion);
@@ -150,6 +151,23 @@ test('newer formats are refused as such', () => {
 		newer.writeFile(manifest, record);
 		assert.throws(() => new PartitionHarness(newer), { code: 'MILLRACE_FORMAT_NEWER' });
 	}
+});
+
+test('an older manifest put back is noticed by the tables that are newer than it, and nothing is removed', () => {
+	const disk = new SimulatedDisk();
+	const first = new PartitionHarness(disk);
+	put(first, 'a');
+	first.close();
+	const files = ['/data/CURRENT', `/data/${Buffer.from(disk.readFile('/data/CURRENT')).toString().trim()}`];
+	const old = files.map((path) => ({ path, bytes: disk.readFile(path) }));
+	const second = new PartitionHarness(disk);
+	put(second, 'b');
+	second.flush();
+	second.close();
+	for (const { path, bytes } of old) disk.writeFile(path, bytes);
+	const before = disk.snapshot();
+	assert.throws(() => new PartitionHarness(disk), { code: 'MILLRACE_CORRUPT', message: /newer than anything manifest/ });
+	assert.deepEqual(disk.snapshot(), before);
 });
 
 test('foreign files stay, files that only we make and nothing names go', () => {

@@ -5,6 +5,7 @@ import { hasCode, MillraceError } from '../../../src/base/errors.js';
 import { Prng } from '../../../src/base/prng.js';
 import { writeChecksum64 } from '../../../src/codec/checksum.js';
 import { encodeBlockHeader } from '../../../src/storage/lsm/table/block-frame.js';
+import { LocatedEntry } from '../../../src/storage/lsm/table/located-entry.js';
 import * as format from '../../../src/storage/lsm/table/table-format.js';
 import { TableReader } from '../../../src/storage/lsm/table/table-reader.js';
 import { testSeed } from '../../support/seed.js';
@@ -17,6 +18,7 @@ import {
 	getFrom,
 	MemoryFileSystem,
 	put,
+	rangeTombstone,
 	tombstone,
 } from './table-support.js';
 
@@ -25,12 +27,13 @@ const entries: Entry[] = [];
 for (let i = 0; i < 60; i++) {
 	const key = `k${String(i).padStart(3, '0')}`;
 	if (i % 9 === 0) entries.push(tombstone(key, 500 + i));
-	entries.push(put(key, 100 + i, `value ${i}, value ${i}`, i % 5 === 0 ? 1e12 : 0));
+	entries.push(put(key, 100 + i, `value ${i}, value ${i}`, i % 5 === 0 ? 1e12 + (i % 3) * 2 ** 40 : 0));
 }
+const ranges = [rangeTombstone('', 'a', 7), rangeTombstone('k', 'k030', 90), rangeTombstone('k', 'l', 80)];
 
 function build(): { files: MemoryFileSystem; bytes: Buffer } {
 	const files = new MemoryFileSystem();
-	buildTable(files, path, 3, entries, { blockSize: 400 });
+	buildTable(files, path, 3, entries, { blockSize: 400 }, ranges);
 	return { files, bytes: files.files.get(path) ?? assert.fail() };
 }
 
@@ -42,6 +45,21 @@ function isDetected(error: unknown): boolean {
 
 function isCorrupt(error: unknown): boolean {
 	return hasCode(error, 'MILLRACE_CORRUPT');
+}
+
+/** Rows of the expiry section are right, and lead to entries that expire then. */
+function checkExpiries(reader: TableReader): void {
+	const cursor = reader.expiryCursor(reader.expiryDirectory ?? assert.fail());
+	const entry = new LocatedEntry();
+	const expected = entries.map((each) => each.expiresAtMs).filter((timeMs) => timeMs !== 0);
+	expected.sort((a, b) => a - b);
+	let i = 0;
+	for (cursor.seekFirst(); cursor.valid; cursor.next()) {
+		assert.equal(cursor.expiresAtMs, expected[i++]);
+		reader.locate(cursor.blockNumber, cursor.entryNumber, entry);
+		assert.equal(entry.expiresAtMs, cursor.expiresAtMs);
+	}
+	assert.equal(i, expected.length);
 }
 
 /** Every answer is right or refused. @returns how many were refused */
@@ -58,6 +76,8 @@ function countRefused(files: MemoryFileSystem): number {
 	attempt(() => {
 		const reader = TableReader.open(files, path, 3);
 		attempt(() => reader.verify());
+		assert.deepEqual(reader.meta.rangeTombstones, ranges);
+		attempt(() => checkExpiries(reader));
 		attempt(() => {
 			const iterator = reader.iterator();
 			iterator.seekFirst();
@@ -110,7 +130,7 @@ void test('a block read from another place or another table is refused', () => {
 	const { files, bytes } = build();
 	assert.throws(() => TableReader.open(files, path, 4), /table 3, not 4/);
 	const other = new MemoryFileSystem();
-	buildTable(other, path, 4, entries, { blockSize: 400 });
+	buildTable(other, path, 4, entries, { blockSize: 400 }, ranges);
 	const otherBytes = other.files.get(path) ?? assert.fail();
 	assert.equal(otherBytes.length, bytes.length);
 	const mixed = Buffer.from(bytes);
@@ -134,7 +154,7 @@ void test('a newer format is told from damage', () => {
 	const { files, bytes } = build();
 	files.files.set(
 		path,
-		footerWith((footer) => writeU32(footer, format.footerVersionOffset, 2), bytes),
+		footerWith((footer) => writeU32(footer, format.footerVersionOffset, format.tableFormatVersion + 1), bytes),
 	);
 	assert.throws(
 		() => TableReader.open(files, path, 3),
@@ -156,6 +176,9 @@ void test('sizes that lie under a right checksum are refused without allocating 
 		format.footerFilterSizeOffset,
 		format.footerIndexSizeOffset,
 		format.footerPropertiesSizeOffset,
+		format.footerExpirySizeOffset,
+		format.footerRangeTombstonesSizeOffset,
+		format.footerExpiryDirectorySizeOffset,
 	];
 	for (const field of fields) {
 		for (const lie of lies) {
@@ -183,6 +206,7 @@ void test('random payloads under right checksums end in an error or in entries, 
 			iterator.seekFirst();
 			assert.ok(collect(iterator).length <= changed.length);
 			getFrom(reader, entries[prng.below(entries.length)].key, 1000);
+			walkExpiries(reader, changed.length);
 			reader.verify();
 		} catch (error) {
 			assert.ok(isDetected(error), String(error));
@@ -192,6 +216,16 @@ void test('random payloads under right checksums end in an error or in entries, 
 	assert.ok(refusedCount > 700, `${refusedCount} refused`);
 });
 
+function walkExpiries(reader: TableReader, countMax: number): void {
+	if (reader.expiryDirectory === undefined) return;
+	const cursor = reader.expiryCursor(reader.expiryDirectory);
+	const entry = new LocatedEntry();
+	for (cursor.seekFirst(); cursor.valid; cursor.next()) {
+		assert.ok(cursor.rowNumber < countMax);
+		reader.locate(cursor.blockNumber, cursor.entryNumber, entry);
+	}
+}
+
 /** Picks a block, changes some bytes of its raw payload, and makes its checksum right again. */
 function rewriteSomeBlock(prng: Prng, bytes: Buffer): void {
 	const starts: number[] = [];
@@ -200,7 +234,7 @@ function rewriteSomeBlock(prng: Prng, bytes: Buffer): void {
 		at += format.blockHeaderSize + bytes.readUInt32LE(at + format.blockStoredSizeOffset);
 	}
 	const last = starts.length - 1;
-	const start = starts[prng.chance(0.5) ? last - prng.below(3) : prng.below(last + 1)];
+	const start = starts[prng.chance(0.5) ? last - prng.below(6) : prng.below(last + 1)];
 	const storedSize = bytes.readUInt32LE(start + format.blockStoredSizeOffset);
 	const rawSize = bytes.readUInt32LE(start + format.blockRawSizeOffset);
 	const payload = start + format.blockHeaderSize;

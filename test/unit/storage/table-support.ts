@@ -9,8 +9,10 @@ import {
 	kindPut,
 	kindTombstone,
 	makeEntryView,
+	type RangeTombstone,
 } from '../../../src/storage/lsm/entry.js';
 import { keyHash } from '../../../src/storage/lsm/key-hash.js';
+import type { ReadTrace } from '../../../src/storage/lsm/table/read-trace.js';
 import { TableBuilder, type TableBuilderOptions } from '../../../src/storage/lsm/table/table-builder.js';
 import type { TableMeta } from '../../../src/storage/lsm/table/table-meta.js';
 import type { TableReader } from '../../../src/storage/lsm/table/table-reader.js';
@@ -95,8 +97,18 @@ export class MemoryFileSystem implements FileSystem {
 		assert.fail('tables are not renamed');
 	}
 
+	link(): void {
+		assert.fail('tables are not linked');
+	}
+
 	remove(path: string): void {
 		this.files.delete(path);
+	}
+
+	removeDirectory(): void {}
+
+	freeBytes(): number {
+		return Number.MAX_SAFE_INTEGER;
 	}
 
 	syncDirectory(): void {}
@@ -120,6 +132,11 @@ export function put(key: Buffer | string, sequence: number, value: Buffer | stri
 
 export function tombstone(key: Buffer | string, sequence: number): Entry {
 	return { key: Buffer.from(key), sequence, kind: kindTombstone, expiresAtMs: 0, value: Buffer.alloc(0) };
+}
+
+/** The deletion of [start, end); an empty start or end is that of all keys. */
+export function rangeTombstone(start: string, end: string, sequence: number): RangeTombstone {
+	return { start: Uint8Array.from(Buffer.from(start)), end: Uint8Array.from(Buffer.from(end)), sequence };
 }
 
 export function compareEntries(a: Entry, b: Entry): number {
@@ -172,10 +189,12 @@ export function buildTable(
 	id: number,
 	entries: readonly Entry[],
 	options: TableBuilderOptions = {},
+	rangeTombstones: readonly RangeTombstone[] = [],
 ): TableMeta {
 	const file = files.open(path, 'create');
 	const builder = new TableBuilder(file, id, options);
 	for (const entry of entries) addEntry(builder, entry);
+	builder.setRangeTombstones(rangeTombstones);
 	const meta = builder.finish();
 	assert.equal(file.syncCount, 1, 'finish syncs the file');
 	file.close();
@@ -198,11 +217,11 @@ export function collect(iterator: EntryIterator): Entry[] {
 	return entries;
 }
 
-export function getFrom(reader: TableReader, key: Buffer, maxSequence: number): Entry | undefined {
+export function getFrom(reader: TableReader, key: Buffer, maxSequence: number, trace?: ReadTrace): Entry | undefined {
 	const view = makeEntryView();
 	const around = Buffer.concat([Buffer.from([1, 2]), key, Buffer.from([3])]);
 	const hash = keyHash(around, 2, key.length);
-	return reader.get(around, 2, key.length, hash, maxSequence, view) ? copyEntry(key, view) : undefined;
+	return reader.get(around, 2, key.length, hash, maxSequence, view, trace) ? copyEntry(key, view) : undefined;
 }
 
 /** The right answer, found the dumb way. */

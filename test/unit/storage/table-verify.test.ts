@@ -7,7 +7,7 @@ import { encodeBlockHeader } from '../../../src/storage/lsm/table/block-frame.js
 import * as format from '../../../src/storage/lsm/table/table-format.js';
 import { TableReader } from '../../../src/storage/lsm/table/table-reader.js';
 import { testSeed } from '../../support/seed.js';
-import { buildTable, collect, type Entry, MemoryFileSystem, put, tombstone } from './table-support.js';
+import { buildTable, collect, type Entry, MemoryFileSystem, put, rangeTombstone, tombstone } from './table-support.js';
 
 const path = 'db/000005.table';
 const prng = new Prng(testSeed('table verify'));
@@ -22,14 +22,27 @@ for (let i = 0; i < 100; i++) {
 	entries.push(put(`k${String(i).padStart(2, '0')}aa`, 100 + i, value));
 }
 entries.push(tombstone('k99ab', 7));
+const ranges = [rangeTombstone('a', 'b', 300), rangeTombstone('a', 'c', 200)];
+
+/** Of them the first two expire at the same time. */
+const expiring = entries.map((entry, i) => ({
+	...entry,
+	expiresAtMs: i < 100 && i % 10 < 2 ? 1000 + 9 * (i - (i % 10)) : 0,
+}));
 
 /**
  * A table with one payload edited and its checksum made right again: what a writer with a bug would leave.
  * @param number of the block among those of its kind
  */
-function openEdited(kind: number, number: number, edit: (payload: Uint8Array) => void, bitsPerKey = 10): TableReader {
+function openEdited(
+	kind: number,
+	number: number,
+	edit: (payload: Uint8Array) => void,
+	bitsPerKey = 10,
+	content: readonly Entry[] = entries,
+): TableReader {
 	const files = new MemoryFileSystem();
-	buildTable(files, path, 5, entries, { blockSize: 2048, bitsPerKey });
+	buildTable(files, path, 5, content, { blockSize: 2048, bitsPerKey }, content === entries ? [] : ranges);
 	const bytes = files.files.get(path) ?? assert.fail();
 	for (let at = 0; at < bytes.length - format.footerSize; ) {
 		const size = readU32(bytes, at + format.blockStoredSizeOffset);
@@ -59,7 +72,6 @@ void test('verify compares every number of the properties with what it counts', 
 	const fields = [
 		[format.propertiesEntryCountOffset, /101 entries, the properties say 102/],
 		[format.propertiesTombstoneCountOffset, /1 tombstones/],
-		[format.propertiesExpiryCountOffset, /0 entries with expiry/],
 		[format.propertiesMinSequenceOffset, /7 as lowest sequence/],
 		[format.propertiesMaxSequenceOffset, /199 as highest sequence/],
 		[format.propertiesRawSizeOffset, /bytes of data/],
@@ -72,10 +84,63 @@ void test('verify compares every number of the properties with what it counts', 
 	}
 	const fewer = (payload: Uint8Array) => writeU53(payload, format.propertiesKeyCountOffset, 100);
 	refuses(openEdited(format.blockKindProperties, 0, fewer), /101 keys/);
-	const otherFirst = (payload: Uint8Array) => payload.fill(0x41, format.propertiesHeaderSize, 76);
+	const otherFirst = (payload: Uint8Array) =>
+		payload.fill(0x41, format.propertiesHeaderSize, format.propertiesHeaderSize + 4);
 	refuses(openEdited(format.blockKindProperties, 0, otherFirst), /first key/);
 	const otherLast = (payload: Uint8Array) => payload.fill(0x7a, payload.length - 1);
 	refuses(openEdited(format.blockKindProperties, 0, otherLast), /last key/);
+});
+
+/** One with expiries and deleted ranges. */
+function openEditedExpiring(kind: number, edit: (payload: Uint8Array) => void): TableReader {
+	return openEdited(kind, 0, edit, 10, expiring);
+}
+
+void test('what the properties, the directory and the rows say of expiries is the truth', () => {
+	openEditedExpiring(format.blockKindProperties, () => {}).verify();
+	const increment = (field: number) => (payload: Uint8Array) => writeU53(payload, field, readU53(payload, field) + 1);
+	const opens = (kind: number, edit: (payload: Uint8Array) => void, message: RegExp) =>
+		assert.throws(() => openEditedExpiring(kind, edit), message);
+	opens(format.blockKindProperties, increment(format.propertiesExpiryCountOffset), /20 expiry rows for 21/);
+	opens(format.blockKindProperties, increment(format.propertiesMinExpiresAtMsOffset), /the first expiry is not/);
+	opens(format.blockKindProperties, increment(format.propertiesRangeTombstoneCountOffset), /no properties/);
+	const last = openEditedExpiring(format.blockKindProperties, increment(format.propertiesMaxExpiresAtMsOffset));
+	refuses(last, /1810 as last expiry/);
+	const time = format.expiryDirectoryHeaderSize + format.expiryDirectoryTimeOffset;
+	opens(format.blockKindExpiryDirectory, increment(time), /the first expiry is not/);
+	const rowCount = format.expiryDirectoryHeaderSize + format.expiryDirectoryRowCountOffset;
+	opens(format.blockKindExpiryDirectory, (payload) => writeU32(payload, rowCount, 19), /19 expiry rows/);
+});
+
+void test('verify finds expiry rows that are false, out of order or too many', () => {
+	// A row has three bytes here: milliseconds since the one before, block, entry.
+	const edits: [(payload: Uint8Array) => void, RegExp][] = [
+		[(payload) => payload.fill(1, 3, 4), /not those of the entries/],
+		[(payload) => payload.fill(7, 5, 6), /not those of the entries/],
+		[(payload) => payload.fill(0, 5, 6), /out of order/],
+		[(payload) => payload.fill(99, 4, 5), /does not fit/],
+		[(payload) => payload.fill(1, 0, 1), /at the time of its block/],
+		[(payload) => payload.fill(0x80, payload.length - 1), /out of order/],
+	];
+	for (const [edit, message] of edits) refuses(openEditedExpiring(format.blockKindExpiry, edit), message);
+});
+
+void test('range tombstones that are empty, out of order or unknown to the properties do not open', () => {
+	const first = format.rangeTombstoneHeaderSize;
+	const edits: ((payload: Uint8Array) => void)[] = [
+		(payload) => writeU53(payload, first, 199),
+		(payload) =>
+			payload.fill(0x63, first + format.rangeTombstoneKeysOffset, first + format.rangeTombstoneKeysOffset + 1),
+		(payload) =>
+			payload.fill(9, first + format.rangeTombstoneEndSizeOffset, first + format.rangeTombstoneEndSizeOffset + 1),
+		(payload) => writeU32(payload, format.rangeTombstoneCountOffset, 1),
+		(payload) => writeU32(payload, format.rangeTombstoneCountOffset, 2 ** 31),
+	];
+	for (const edit of edits) {
+		assert.throws(() => openEditedExpiring(format.blockKindRangeTombstones, edit), /no range tombstones/);
+	}
+	const newer = openEditedExpiring(format.blockKindRangeTombstones, (payload) => writeU53(payload, first, 301));
+	refuses(newer, /301 as highest sequence/);
 });
 
 void test('verify asks the filter for every key', () => {

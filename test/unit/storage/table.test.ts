@@ -23,6 +23,7 @@ import {
 	put,
 	randomEntries,
 	randomKey,
+	rangeTombstone,
 	tombstone,
 } from './table-support.js';
 
@@ -100,12 +101,26 @@ void test('a table without filter and without cache answers the same', () => {
 	checkAll(TableReader.open(files, path, 7), entries, prng);
 });
 
+void test('a table in the codec of the last level is smaller, and answers the same', () => {
+	const prng = new Prng(testSeed('table codec'));
+	const entries = Array.from({ length: 2000 }, (_, i) =>
+		put(`key${10_000 + i}`, i + 1, `${prng.below(1000)}-abcdefgh`),
+	);
+	const files = new MemoryFileSystem();
+	const { size } = buildTable(files, path, 7, entries, { codec: 'zstd' });
+	assert.ok(size < buildTable(files, 'lz4', 8, entries).size * 0.9);
+	checkAll(TableReader.open(files, path, 7), entries, prng);
+});
+
 void test('the numbers of a table are those of its entries', () => {
 	const entries = [put('a', 12, 'x', 5), tombstone('a', 3), put('b', 40), put('cc', 7, 'y', sequenceMax)];
 	const { meta } = openTable(entries);
 	assert.equal(meta.entryCount, 4);
 	assert.equal(meta.tombstoneCount, 1);
 	assert.equal(meta.expiryCount, 2);
+	assert.equal(meta.minExpiresAtMs, 5);
+	assert.equal(meta.maxExpiresAtMs, sequenceMax);
+	assert.equal(meta.keyCount, 3);
 	assert.equal(meta.minSequence, 3);
 	assert.equal(meta.maxSequence, 40);
 	assert.equal(Buffer.from(meta.firstKey).toString(), 'a');
@@ -193,7 +208,7 @@ void test('what a builder is given wrongly is refused', () => {
 	assert.throws(() => builderWith(put(Buffer.alloc(keySizeMax + 1), 1)), /key size/);
 	assert.throws(() => builderWith(put('a', sequenceMax + 1)), /sequence/);
 	assert.throws(() => builderWith(put('a', 1, '', 1.5)), /expiry/);
-	assert.throws(() => builderWith({ ...put('a', 1), kind: 3 }), /kind/);
+	assert.throws(() => builderWith({ ...put('a', 1), kind: 4 }), /kind/);
 	assert.throws(() => builderWith().finish(), /has entries/);
 });
 
@@ -213,29 +228,6 @@ void test('a builder knows its size closely, and writes big chunks', () => {
 	const meta = builder.finish();
 	assert.equal(meta.size, files.files.get(path)?.length);
 	assert.ok(Math.abs(size - meta.size) < 20_000, `${size} for ${meta.size}`);
-});
-
-void test('iterators read ahead in big reads and leave the cache alone', () => {
-	const files = new MemoryFileSystem();
-	const prng = new Prng(testSeed('table read-ahead'));
-	const entries: Entry[] = [];
-	for (let i = 0; i < 20_000; i++) {
-		const value = Buffer.alloc(100);
-		prng.fill(value);
-		entries.push(put(`key:${String(i).padStart(12, '0')}`, i + 1, value));
-	}
-	const { size } = buildTable(files, path, 7, entries);
-	const cache = new BlockCache(1 << 20);
-	const reader = TableReader.open(files, path, 7, cache);
-	files.reads.length = 0;
-	const iterator = reader.iterator();
-	iterator.seekFirst();
-	assert.equal(collect(iterator).length, entries.length);
-	assert.ok(files.reads.length <= size / (256 * 1024 - 17_000) + 1, `${files.reads.length} reads for ${size}`);
-	assert.equal(cache.stats.blockCount, 0);
-	files.reads.length = 0;
-	iterator.seek(entries[9_000].key, 0, 16);
-	assert.ok(files.reads.length === 1 && files.reads[0] <= 32 * 1024, 'a seek starts small');
 });
 
 void test('a closed table gives back its file and its blocks', () => {
@@ -292,10 +284,10 @@ void test('the bytes of a table do not change unnoticed', () => {
 		return value;
 	});
 	const files = new MemoryFileSystem();
-	buildTable(files, path, 2 ** 32 + 7, entries, { blockSize: 1024 });
+	buildTable(files, path, 2 ** 32 + 7, entries, { blockSize: 1024 }, [rangeTombstone('a', 'user:', 9)]);
 	const bytes = files.files.get(path) ?? assert.fail();
 	const hash = createHash('sha256').update(bytes).digest('hex');
-	assert.equal(`${bytes.length} ${hash}`, '4534 4b157690b360ca7851ffe0132d43512528e3e54acc88752a11b8f8613873ec21');
+	assert.equal(`${bytes.length} ${hash}`, '4738 e637ddf45cc5e121fdf74fc55b22ada001b6198dd24208200257d03be77c0154');
 });
 
 void test('a compressed table written by the first version is still read', () => {
@@ -303,6 +295,11 @@ void test('a compressed table written by the first version is still read', () =>
 	files.files.set(path, Buffer.from(goldenTable, 'base64'));
 	const reader = TableReader.open(files, path, 2 ** 32 + 7);
 	reader.verify();
+	// It does not say when its entries expire, nor could it delete ranges.
+	const { expiryCount, minExpiresAtMs, maxExpiresAtMs, rangeTombstones, lowerBound, firstKey } = reader.meta;
+	assert.equal(reader.expiryDirectory, undefined);
+	assert.deepEqual([expiryCount, minExpiresAtMs, maxExpiresAtMs], [6, 1, Number.MAX_SAFE_INTEGER]);
+	assert.deepEqual([rangeTombstones, lowerBound], [[], firstKey]);
 	const iterator = reader.iterator();
 	iterator.seekFirst();
 	assertSameEntries(

@@ -313,3 +313,55 @@ void test('a protocol that forgets a sync is caught, the right one passes', () =
 	assert.ok(lostAcknowledgements({ syncFile: false, syncDirectory: true }) > 0);
 	assert.ok(lostAcknowledgements({ syncFile: true, syncDirectory: false }) > 0);
 });
+
+void test('a link is another name of the same file: durable with its own directory, and the other name may go', () => {
+	const { disk } = diskWith('data');
+	disk.makeDirectory('/copy');
+	disk.syncDirectory('/');
+	disk.link('/db/a', '/copy/a');
+	assert.throws(() => disk.link('/db/a', '/copy/a'), systemCode('EEXIST'));
+	assert.throws(() => disk.link('/db/none', '/copy/b'), systemCode('ENOENT'));
+	assert.deepEqual(outcomes(disk, '/copy/a'), new Set([undefined, 'data']));
+	assert.equal(disk.usedBytes(), 4, 'one file, two names');
+	disk.syncDirectory('/copy');
+	disk.remove('/db/a');
+	disk.syncDirectory('/db');
+	assert.deepEqual(outcomes(disk, '/copy/a'), new Set(['data']));
+	assert.deepEqual(outcomes(disk, '/db/a'), new Set([undefined]));
+	const file = disk.open('/copy/a', 'write');
+	put(file, 'more');
+	file.sync();
+	assert.deepEqual(outcomes(disk, '/copy/a'), new Set(['more']));
+});
+
+void test('a link whose name was not synced may be gone with the file, when the first name is removed durably', () => {
+	const { disk } = diskWith('data');
+	disk.makeDirectory('/copy');
+	disk.syncDirectory('/');
+	disk.link('/db/a', '/copy/a');
+	disk.remove('/db/a');
+	disk.syncDirectory('/db');
+	assert.deepEqual(outcomes(disk, '/copy/a'), new Set([undefined, 'data']));
+});
+
+void test('a directory goes only when it is empty; its removal is durable with its parent', () => {
+	const disk = new SimulatedDisk({ directories: ['/db/sub'] });
+	const file = disk.open('/db/sub/a', 'create');
+	file.close();
+	assert.throws(() => disk.removeDirectory('/db/sub'), systemCode('ENOTEMPTY'));
+	disk.remove('/db/sub/a');
+	disk.removeDirectory('/db/sub');
+	assert.equal(disk.exists('/db/sub'), false);
+	disk.syncDirectory('/db');
+	for (const crashed of disk.enumerateCrashes(disk.position, { limit: 100, prng: new Prng(seed) })) {
+		assert.equal(crashed.exists('/db/sub'), false);
+	}
+});
+
+void test('free bytes are what files may still take', () => {
+	const { disk } = diskWith('data');
+	disk.capacityBytes = 100;
+	assert.equal(disk.freeBytes(), 96);
+	disk.capacityBytes = 2;
+	assert.equal(disk.freeBytes(), 0);
+});

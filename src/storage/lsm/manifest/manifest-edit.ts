@@ -40,7 +40,7 @@ export interface ManifestEdit {
 	readonly removeTables?: readonly number[];
 	/** Everything up to this sequence is in tables (or was cleared). */
 	readonly flushedSequence?: number;
-	/** File ids from here on were never used. */
+	/** File ids from here on were never used, by tables above all: see manifest-format.ts. */
 	readonly nextFileId?: number;
 }
 
@@ -68,6 +68,16 @@ export class ManifestState {
 			this.flushedSequence = edit.flushedSequence;
 		}
 		if (edit.nextFileId !== undefined) this.nextFileId = Math.max(this.nextFileId, edit.nextFileId);
+	}
+
+	get fileCount(): number {
+		return this.segments.size + this.tables.size;
+	}
+
+	/** Bytes of the whole state as a record. */
+	get encodedSize(): number {
+		const { size } = this.tables;
+		return recordSize((3 + this.segments.size) * fieldSize + size * addTableFieldSize);
 	}
 
 	/** The state as one edit on nothing. */
@@ -147,6 +157,11 @@ export function decodeEdit(bytes: Uint8Array, payloadOffset: number, payloadSize
 		at += size;
 	}
 	return { addSegments, removeSegments, addTables, removeTables, ...numbers };
+}
+
+/** The format version that wrote the record whose payload begins here; 0 when it does not say. */
+export function recordVersion(bytes: Uint8Array, payloadOffset: number): number {
+	return bytes[payloadOffset] === tagFormatVersion ? readU53(bytes, payloadOffset + 1) : 0;
 }
 
 /** Bytes of the record at `offset` if its frame could be whole, else 0. */

@@ -9,16 +9,28 @@
  *   CURRENT   text: the name of the live manifest and a newline; replaced by rename
  *
  * A record is synced before anything acts on it, so a bad last record is a torn one and may be dropped; a bad record with a
- * whole one after it is damage. Every open writes a fresh manifest (one record: the whole state) and switches CURRENT to it.
+ * whole one after it is damage. Every open writes a fresh manifest (one record: the whole state) and switches CURRENT to it; a
+ * partition that runs for long does so again, with a successor whose room was taken beforehand (manifest-store.ts).
  * Tags are persistent: append, never renumber.
+ *
+ * Version 2: tables have levels; and nextFileId is a promise made beforehand (no table ever had this id or a higher one), so that
+ * a table beyond it proves that the manifest lost records.
  */
 import { align8 } from '../../../base/bytes.js';
 
-export const manifestFormatVersion = 1;
+export const manifestFormatVersion = 2;
+/** From this version on, no table has the id nextFileId or a higher one. */
+export const manifestPromisesIdsVersion = 2;
 export const currentFileName = 'CURRENT';
+/** Names the manifest that `CURRENT` will name next. */
+export const nextCurrentFileName = 'CURRENT.tmp';
 
-/** Zero bytes a fresh manifest is filled up to: some 600 edits. */
-export const manifestReservedSize = 64 * 1024;
+/** A fresh manifest is filled with zeros up to this, at least: some 600 edits. */
+const reservedSizeMin = 64 * 1024;
+/** Room for the largest edits of everything that may be under way at once. */
+const editRoomMin = 8 * 1024;
+/** In such an edit a file leaves, and two come. */
+const editRoomPerFile = 48;
 
 export const recordMagic = 0x464d_524d;
 export const recordChecksumOffset = 0;
@@ -38,6 +50,16 @@ export const tagNextFileId = 7;
 
 export const fieldSize = 9;
 export const addTableFieldSize = 18;
+
+/** Bytes that must be left for edits when `fileCount` files are live, so that none ever needs more of a full disk. */
+export function manifestRoomMin(fileCount: number): number {
+	return editRoomMin + editRoomPerFile * fileCount;
+}
+
+/** Bytes of a new manifest, zeros included, whose first record is this long. */
+export function manifestReservedSize(firstRecordSize: number, fileCount: number): number {
+	return align8(Math.max(reservedSizeMin, 2 * firstRecordSize + 4 * manifestRoomMin(fileCount)));
+}
 
 export function recordSize(payloadSize: number): number {
 	return align8(recordHeaderSize + payloadSize);

@@ -1,16 +1,25 @@
 /**
- * Walks a memtable in order (key ascending, sequence descending), also while the partition goes on writing to it:
- * nodes are copied when they grow, so a walk sees at least every entry that was there when it passed by, and callers
- * that need one moment ignore entries above their sequence number.
+ * Walks a memtable in order (keys ascending or descending, the versions of one key always newest first), also while the
+ * partition goes on writing to it: nodes are copied when they grow, so a walk sees at least every entry that was there when it
+ * passed by, and callers that need one moment ignore entries above their sequence number.
  *
- * State is the path from the root as (node, last label taken) pairs in a typed array: no object per step.
+ * State is the path from the root as (node, last label taken) pairs in a typed array: no object per step. A node's own key comes
+ * before its children, so its label is -1.
  */
 import { assert } from '../../../base/assert.js';
 import type { EntryIterator } from '../entry.js';
 import type { Memtable } from './memtable.js';
 import { viewEntry } from './memtable.js';
 import { arenaRootWord, entryFirstWord, entryPreviousWord, nodeDepthWord, nodeOwnWord } from './memtable-format.js';
-import { findChildWord, findLikeEntry, keyByteOffset, keySizeOf, nextLabel, sharedPrefixSize } from './radix-tree.js';
+import {
+	findChildWord,
+	findLikeEntry,
+	keyByteOffset,
+	keySizeOf,
+	nextLabel,
+	previousLabel,
+	sharedPrefixSize,
+} from './radix-tree.js';
 
 export class MemtableIterator implements EntryIterator {
 	valid = false;
@@ -31,6 +40,9 @@ export class MemtableIterator implements EntryIterator {
 	#path = new Int32Array(64);
 	#pathSize = 0;
 	#entry = 0;
+	#isBackward = false;
+	/** Where what `#descend` returned lies: -1 below the key, 0 the key itself or beginning with it, 1 above the key. */
+	#side = 0;
 
 	/** @param isNewestOnly skip all but the newest version of each key: saves a flush a cache miss for each old one */
 	constructor(memtable: Memtable, isNewestOnly = false) {
@@ -43,7 +55,14 @@ export class MemtableIterator implements EntryIterator {
 
 	seekFirst(): void {
 		this.#pathSize = 0;
+		this.#isBackward = false;
 		this.#enterFirst(this.#words[arenaRootWord]);
+	}
+
+	seekLast(): void {
+		this.#pathSize = 0;
+		this.#isBackward = true;
+		this.#enterLast(this.#words[arenaRootWord]);
 	}
 
 	next(): void {
@@ -51,18 +70,40 @@ export class MemtableIterator implements EntryIterator {
 		const words = this.#words;
 		const hasOlder = words[this.#entry + entryFirstWord] !== this.#entry;
 		if (hasOlder && !this.#isNewestOnly) this.#show(words[this.#entry + entryPreviousWord]);
+		else if (this.#isBackward) this.#previousKey();
 		else this.#nextKey();
 	}
 
 	seek(key: Uint8Array, keyOffset: number, keySize: number): void {
+		this.#isBackward = false;
+		const pointer = this.#descend(key, keyOffset, keySize);
+		if (this.#side > 0 || (this.#side === 0 && pointer !== 0)) this.#enterFirst(pointer);
+		else this.#nextKey();
+	}
+
+	seekBackward(key: Uint8Array, keyOffset: number, keySize: number, isInclusive: boolean): void {
+		this.#isBackward = true;
+		const pointer = this.#descend(key, keyOffset, keySize);
+		if (this.#side < 0) {
+			this.#enterLast(pointer);
+		} else if (isInclusive && this.#side === 0 && this.#isOwnKey(pointer, keySize)) {
+			this.#enterFirst(pointer);
+		} else {
+			this.#previousKey();
+		}
+	}
+
+	/**
+	 * Goes down to where the key would be, and leaves that path.
+	 * @returns a pointer whose keys lie all on one side of the key (`#side`), or 0: they lie between labels of the path's last node
+	 */
+	#descend(key: Uint8Array, keyOffset: number, keySize: number): number {
 		const words = this.#words;
 		const bytes = this.#bytes;
 		this.#pathSize = 0;
+		this.#side = 0;
 		let pointer = words[arenaRootWord];
-		if (pointer === 0) {
-			this.valid = false;
-			return;
-		}
+		if (pointer === 0) return 0;
 		const like = findLikeEntry(words, bytes, key, keyOffset, keySize);
 		const shared = sharedPrefixSize(words, bytes, like, key, keyOffset, keySize);
 		while ((pointer & 1) === 0 && words[(pointer >>> 1) + nodeDepthWord] < shared) {
@@ -71,22 +112,25 @@ export class MemtableIterator implements EntryIterator {
 			this.#push(node, label);
 			pointer = words[findChildWord(words, bytes, node, label)];
 		}
+		if (keySize === shared) return pointer;
 		const node = pointer >>> 1;
-		const partsHere = (pointer & 1) === 0 && words[node + nodeDepthWord] === shared;
-		if (keySize === shared) {
-			this.#enterFirst(pointer);
-		} else if (partsHere) {
-			const label = key[keyOffset + shared];
-			this.#push(node, label);
-			const childWord = findChildWord(words, bytes, node, label);
-			if (childWord !== 0) this.#enterFirst(words[childWord]);
-			else this.#nextKey();
-		} else {
-			const isBelow =
-				keySizeOf(words, like) > shared && key[keyOffset + shared] < bytes[keyByteOffset(words, like) + shared];
-			if (isBelow) this.#enterFirst(pointer);
-			else this.#nextKey();
+		if ((pointer & 1) === 0 && words[node + nodeDepthWord] === shared) {
+			// The node's children share as much with the key as any entry does, so none of them has its next byte.
+			this.#push(node, key[keyOffset + shared]);
+			return 0;
 		}
+		const isShorter = keySizeOf(words, like) === shared;
+		this.#side = isShorter || bytes[keyByteOffset(words, like) + shared] < key[keyOffset + shared] ? -1 : 1;
+		return pointer;
+	}
+
+	/** True when the first key at or below a pointer has this size. */
+	#isOwnKey(pointer: number, keySize: number): boolean {
+		if (pointer === 0) return false;
+		const words = this.#words;
+		const node = pointer >>> 1;
+		if ((pointer & 1) === 1) return keySizeOf(words, node) === keySize;
+		return words[node + nodeDepthWord] === keySize && words[node + nodeOwnWord] !== 0;
 	}
 
 	/** Shows the smallest key at or below a pointer. */
@@ -110,6 +154,45 @@ export class MemtableIterator implements EntryIterator {
 			}
 		}
 		this.#show(words[(pointer >>> 1) + entryPreviousWord]);
+	}
+
+	/** Shows the largest key at or below a pointer: its newest version. */
+	#enterLast(pointer: number): void {
+		const words = this.#words;
+		if (pointer === 0) {
+			this.valid = false;
+			return;
+		}
+		while ((pointer & 1) === 0) {
+			const node = pointer >>> 1;
+			const label = previousLabel(words, this.#bytes, node, 256);
+			this.#push(node, label);
+			pointer = label < 0 ? words[node + nodeOwnWord] : words[findChildWord(words, this.#bytes, node, label)];
+		}
+		this.#show(words[(pointer >>> 1) + entryPreviousWord]);
+	}
+
+	/** Climbs until a node has a smaller child or a key of its own, and enters that. */
+	#previousKey(): void {
+		const words = this.#words;
+		while (this.#pathSize > 0) {
+			const node = this.#path[this.#pathSize - 2];
+			const before = this.#path[this.#pathSize - 1];
+			const label = previousLabel(words, this.#bytes, node, before);
+			if (label >= 0) {
+				this.#path[this.#pathSize - 1] = label;
+				this.#enterLast(words[findChildWord(words, this.#bytes, node, label)]);
+				return;
+			}
+			const own = words[node + nodeOwnWord];
+			if (own !== 0 && before >= 0) {
+				this.#path[this.#pathSize - 1] = -1;
+				this.#enterLast(own);
+				return;
+			}
+			this.#pathSize -= 2;
+		}
+		this.valid = false;
 	}
 
 	/** Climbs until a node has a larger child, and enters that. */

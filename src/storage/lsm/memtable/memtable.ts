@@ -10,7 +10,7 @@ import { assert } from '../../../base/assert.js';
 import { copyBytes, readF64, writeF64 } from '../../../base/bytes.js';
 import { keySizeMax, valueSizeMax } from '../../../base/limits.js';
 import { copyShared, registerShared } from '../../../base/word-copy.js';
-import { type EntryView, kindTombstone } from '../entry.js';
+import { type EntryView, kindTombstone, type RangeTombstone } from '../entry.js';
 import {
 	arenaBytesPerSlot,
 	arenaEntryCountWord,
@@ -21,6 +21,8 @@ import {
 	arenaMaxSequenceWord,
 	arenaMinSequenceWord,
 	arenaNodesWord,
+	arenaRangeCountWord,
+	arenaRangeWord,
 	arenaSlotCountWord,
 	arenaTombstoneCountWord,
 	arenaUsedWord,
@@ -30,10 +32,12 @@ import {
 	entryHasExpiry,
 	entryHeaderWords,
 	entryKeySizeWord,
+	entryKindRange,
 	entryKindWord,
 	entryPreviousWord,
 	entrySequenceWord,
 	entryValueSizeWord,
+	insertionWordsFor,
 	insertionWordsMax,
 	slotCountMin,
 } from './memtable-format.js';
@@ -78,7 +82,7 @@ export class Memtable {
 		this.words = new Int32Array(arena);
 		this.bytes = new Uint8Array(arena);
 		registerShared(this.bytes);
-		const slotCount = Math.max(slotCountMin, 2 ** Math.floor(Math.log2(arena.byteLength / arenaBytesPerSlot)));
+		const slotCount = slotCountFor(arena.byteLength);
 		this.#slotMask = slotCount - 1;
 		this.#entryBits = Math.ceil(Math.log2(this.words.length));
 		this.#entryMask = 2 ** this.#entryBits - 1;
@@ -112,25 +116,49 @@ export class Memtable {
 		return this.words[arenaTombstoneCountWord];
 	}
 
+	get rangeTombstoneCount(): number {
+		return this.words[arenaRangeCountWord];
+	}
+
+	/** True when there is nothing to flush: no version, and no range tombstone either. */
+	get isEmpty(): boolean {
+		return this.entryCount + this.rangeTombstoneCount === 0;
+	}
+
 	get usedBytes(): number {
 		return this.arena.byteLength - this.#freeBytes;
 	}
 
+	/** Of entries and range tombstones; 0 when there are none. */
 	get minSequence(): number {
 		return readU53Words(this.words, arenaMinSequenceWord);
 	}
 
+	/** Of entries and range tombstones; 0 when there are none. */
 	get maxSequence(): number {
 		return readU53Words(this.words, arenaMaxSequenceWord);
 	}
 
-	/** True when an empty arena of this size could take an entry of these sizes. */
+	/** True when an empty arena of this size could take an entry (or range tombstone: start and end) of these sizes. */
 	static couldHold(arenaSize: number, keySize: number, valueSize: number): boolean {
-		return spaceFor(keySize, valueSize) + arenaSize / (arenaBytesPerSlot / 4) + 1024 <= arenaSize;
+		return spaceFor(keySize, valueSize) + headSize(arenaSize) <= arenaSize;
+	}
+
+	/** True when an empty arena of this size could take so many entries, whose keys and values have `size` bytes together. */
+	static couldHoldAll(arenaSize: number, count: number, size: number): boolean {
+		const slotCount = slotCountFor(arenaSize);
+		return spaceForAll(0, count, size) + headSize(arenaSize) <= arenaSize && count * 4 < slotCount * 3;
 	}
 
 	hasRoom(keySize: number, valueSize: number): boolean {
 		return spaceFor(keySize, valueSize) <= this.#freeBytes && this.keyCount * 4 < (this.#slotMask + 1) * 3;
+	}
+
+	/** Room for so many entries or range tombstones, whose keys and values have `size` bytes together: for a batch. */
+	hasRoomForAll(count: number, size: number): boolean {
+		const { keyCount } = this;
+		const hasSlots = (keyCount + count) * 4 < (this.#slotMask + 1) * 3;
+		return hasSlots && spaceForAll(keyCount, count, size) <= this.#freeBytes;
 	}
 
 	/** Adds a version. Sequence numbers only grow; the caller checked `hasRoom`. Copies key and value. */
@@ -150,6 +178,7 @@ export class Memtable {
 		assert(sequence > this.#lastSequence && this.hasRoom(keySize, valueSize), 'sequences grow, room was checked');
 		this.#lastSequence = sequence;
 		const { words, bytes } = this;
+		const isFirst = words[arenaEntryCountWord] + words[arenaRangeCountWord] === 0;
 		const entry = words[arenaUsedWord];
 		const hasExpiry = expiresAtMs !== 0;
 		const at = (entry + entryHeaderWords + (hasExpiry ? entryExpiryWords : 0)) * 4;
@@ -166,9 +195,68 @@ export class Memtable {
 		}
 		words[arenaUsedWord] = (at + keySize + valueSize + 3) >>> 2;
 		this.#link(hash, entry, key, keyOffset, keySize);
-		if (words[arenaEntryCountWord]++ === 0) writeU53Words(words, arenaMinSequenceWord, sequence);
+		words[arenaEntryCountWord]++;
+		if (isFirst) writeU53Words(words, arenaMinSequenceWord, sequence);
 		writeU53Words(words, arenaMaxSequenceWord, sequence);
 		if (kind === kindTombstone) words[arenaTombstoneCountWord]++;
+	}
+
+	/**
+	 * Adds a range tombstone over [start, end); an empty start: from the beginning, an empty end: to the end. It does not change what
+	 * `get` and iterators find: readers ask the partition's RangeTombstoneSet. The caller checked `hasRoom(startSize, endSize)`.
+	 */
+	putRangeTombstone(
+		sequence: number,
+		start: Uint8Array,
+		startOffset: number,
+		startSize: number,
+		end: Uint8Array,
+		endOffset: number,
+		endSize: number,
+	): void {
+		assert(startSize <= keySizeMax && endSize <= keySizeMax, 'sizes were checked');
+		assert(sequence > this.#lastSequence && this.hasRoom(startSize, endSize), 'sequences grow, room was checked');
+		this.#lastSequence = sequence;
+		const { words, bytes } = this;
+		const entry = words[arenaUsedWord];
+		const at = (entry + entryHeaderWords) * 4;
+		words[entry + entryPreviousWord] = words[arenaRangeWord];
+		words[entry + entrySequenceWord] = sequence;
+		words[entry + entryKindWord] = Math.floor(sequence / 0x1_0000_0000) | (entryKindRange << 24);
+		words[entry + entryKeySizeWord] = startSize;
+		words[entry + entryValueSizeWord] = endSize;
+		words[entry + entryFirstWord] = 0;
+		copyBytes(start, startOffset, bytes, at, startSize);
+		copyBytes(end, endOffset, bytes, at + startSize, endSize);
+		words[arenaUsedWord] = (at + startSize + endSize + 3) >>> 2;
+		words[arenaRangeWord] = entry;
+		if (words[arenaEntryCountWord] + words[arenaRangeCountWord]++ === 0) {
+			writeU53Words(words, arenaMinSequenceWord, sequence);
+		}
+		writeU53Words(words, arenaMaxSequenceWord, sequence);
+	}
+
+	/** Sequence numbers up to this one are dealt with here: the last ones stored nothing. There are entries already. */
+	noteSequence(sequence: number): void {
+		assert(sequence >= this.#lastSequence && this.maxSequence > 0, 'sequences grow, and something came before');
+		this.#lastSequence = sequence;
+		writeU53Words(this.words, arenaMaxSequenceWord, sequence);
+	}
+
+	/** Copies of the range tombstones, newest first. */
+	rangeTombstones(): RangeTombstone[] {
+		const { words, bytes } = this;
+		const found: RangeTombstone[] = [];
+		for (let entry = words[arenaRangeWord]; entry !== 0; entry = words[entry + entryPreviousWord]) {
+			const start = (entry + entryHeaderWords) * 4;
+			const end = start + words[entry + entryKeySizeWord];
+			found.push({
+				start: new Uint8Array(bytes.subarray(start, end)),
+				end: new Uint8Array(bytes.subarray(end, end + words[entry + entryValueSizeWord])),
+				sequence: entrySequence(words, entry),
+			});
+		}
+		return found;
 	}
 
 	/** Newest version with sequence <= maxSequence, tombstones included. @returns false when there is none */
@@ -248,6 +336,20 @@ const touchedValueWord = 24;
 
 function spaceFor(keySize: number, valueSize: number): number {
 	return (entryHeaderWords + entryExpiryWords + ((keySize + valueSize + 3) >>> 2) + insertionWordsMax) * 4;
+}
+
+function spaceForAll(keyCount: number, count: number, size: number): number {
+	const headerWords = entryHeaderWords + entryExpiryWords + 1;
+	return size + (count * headerWords + insertionWordsFor(keyCount, count) + insertionWordsMax) * 4;
+}
+
+function slotCountFor(arenaSize: number): number {
+	return Math.max(slotCountMin, 2 ** Math.floor(Math.log2(arenaSize / arenaBytesPerSlot)));
+}
+
+/** Bytes of header and slots at most. */
+function headSize(arenaSize: number): number {
+	return arenaSize / (arenaBytesPerSlot / 4) + 1024;
 }
 
 function hasKey(

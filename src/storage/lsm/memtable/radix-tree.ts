@@ -80,6 +80,31 @@ export function nextLabel(words: Int32Array, bytes: Uint8Array, node: number, af
 	return best;
 }
 
+/** The largest label < `before` of a node, or -1. */
+export function previousLabel(words: Int32Array, bytes: Uint8Array, node: number, before: number): number {
+	const typeAndCount = words[node + nodeTypeWord];
+	const type = typeAndCount & 0xff;
+	if (type <= node16) {
+		const labels = (node + nodeBodyWord) * 4;
+		const count = typeAndCount >>> 8;
+		let best = -1;
+		for (let i = 0; i < count; i++) {
+			const label = bytes[labels + i];
+			if (label < before && label > best) best = label;
+		}
+		return best;
+	}
+	let label = before - 1;
+	if (type === node48) {
+		const slots = (node + nodeBodyWord) * 4;
+		while (label >= 0 && bytes[slots + label] === 0) label--;
+	} else {
+		const pointers = node + nodePointersWord[node256];
+		while (label >= 0 && words[pointers + label] === 0) label--;
+	}
+	return label;
+}
+
 /** The entry most like the key that a blind descent finds: it shares as long a prefix as any entry does. Tree not empty. */
 export function findLikeEntry(
 	words: Int32Array,

@@ -27,6 +27,10 @@ const noBytes = Buffer.alloc(0);
 
 export class DataBlock {
 	bytes: Uint8Array = noBytes;
+	/** Where the payload, which is also its first entry, starts in `bytes`. All offsets here are into `bytes`. */
+	start = 0;
+	/** Bytes of the payload. */
+	size = 0;
 	/** Where the entries end and the restart table starts. */
 	entriesEnd = 0;
 	restartCount = 0;
@@ -41,27 +45,32 @@ export class DataBlock {
 	valueOffset = 0;
 	nextOffset = 0;
 
-	readonly #path: string;
-	#fileOffset = 0;
+	/** Where the block starts in its file. */
+	fileOffset = 0;
+	#path = '';
 
-	/** @param path of the table, for the message of an error */
-	constructor(path: string) {
-		this.#path = path;
-	}
-
-	/** @param fileOffset where the block starts in the file, for the message of an error */
-	load(bytes: Uint8Array, fileOffset: number): void {
+	/**
+	 * Takes the payload at `bytes[start, start + size)`, which must not change while it is read.
+	 * @param path of the table, for the message of an error, as is `fileOffset`: where the block starts in the file
+	 * @throws MillraceError MILLRACE_CORRUPT
+	 */
+	load(bytes: Uint8Array, start: number, size: number, path: string, fileOffset: number): void {
 		this.bytes = bytes;
-		this.#fileOffset = fileOffset;
-		this.restartCount = bytes.length >= 4 ? readU32(bytes, bytes.length - 4) : 0;
-		this.entriesEnd = bytes.length - 4 - this.restartCount * 4;
-		if (this.restartCount === 0 || this.entriesEnd <= 0) {
-			throw this.corrupt(`${this.restartCount} restarts in ${bytes.length} bytes`);
+		this.start = start;
+		this.size = size;
+		this.#path = path;
+		this.fileOffset = fileOffset;
+		const end = start + size;
+		this.restartCount = size >= 4 ? readU32(bytes, end - 4) : 0;
+		this.entriesEnd = end - 4 - this.restartCount * 4;
+		if (this.restartCount === 0 || this.entriesEnd <= start) {
+			throw this.corrupt(`${this.restartCount} restarts in ${size} bytes`);
 		}
 	}
 
+	/** Where the entry of a restart starts. */
 	restartOffset(restart: number): number {
-		return readU32(this.bytes, this.entriesEnd + restart * 4);
+		return this.start + readU32(this.bytes, this.entriesEnd + restart * 4);
 	}
 
 	/** Reads the header of the entry at `offset`. @throws MillraceError MILLRACE_CORRUPT when it does not fit */
@@ -88,11 +97,11 @@ export class DataBlock {
 			at += varintSize(valueSize);
 		}
 		this.sequenceOffset = at;
-		if (at + entryFixedSize > end) throw this.corrupt(`an entry at ${offset} is cut off`);
+		if (at + entryFixedSize > end) throw this.corrupt(`an entry at ${offset - this.start} is cut off`);
 		const hasExpiry = (bytes[at + entryTagOffset] & tagHasExpiry) !== 0;
 		const suffixOffset = at + entryFixedSize + (hasExpiry ? entryExpirySize : 0);
 		const next = suffixOffset + unshared + valueSize;
-		if (next > end) throw this.corrupt(`an entry at ${offset} is longer than its block`);
+		if (next > end) throw this.corrupt(`an entry at ${offset - this.start} is longer than its block`);
 		this.shared = shared;
 		this.unshared = unshared;
 		this.valueSize = valueSize;
@@ -125,20 +134,20 @@ export class DataBlock {
 
 	/**
 	 * Binary search over restarts.
-	 * @returns offset of an entry at or before the first one that is >= (key, maxSequence), at most one interval before
+	 * @returns the restart whose interval holds the first entry that is >= (key, maxSequence), or ends right before it
 	 */
-	seekRestart(key: Uint8Array, keyOffset: number, keySize: number, maxSequence: number): number {
+	findRestart(key: Uint8Array, keyOffset: number, keySize: number, maxSequence: number): number {
 		let low = 0;
 		let high = this.restartCount - 1;
 		while (low < high) {
 			const middle = (low + high + 1) >>> 1;
-			this.parse(this.#mustRestartOffset(middle));
+			this.parse(this.mustRestartOffset(middle));
 			if (this.shared !== 0) throw this.corrupt(`restart ${middle} is no restart`);
 			const order = compareBytes(this.bytes, this.suffixOffset, this.unshared, key, keyOffset, keySize);
 			if (order < 0 || (order === 0 && this.sequence() > maxSequence)) low = middle;
 			else high = middle - 1;
 		}
-		return this.#mustRestartOffset(low);
+		return low;
 	}
 
 	/**
@@ -152,7 +161,8 @@ export class DataBlock {
 		const end = this.entriesEnd;
 		let matched = 0;
 		// At most one interval lies before the entry sought, and then its versions that are too new.
-		for (let at = this.seekRestart(key, keyOffset, keySize, maxSequence); at < end; at = this.nextOffset) {
+		const restart = this.findRestart(key, keyOffset, keySize, maxSequence);
+		for (let at = this.mustRestartOffset(restart); at < end; at = this.nextOffset) {
 			this.parse(at);
 			const shared = this.shared;
 			if (shared > matched) continue;
@@ -173,14 +183,15 @@ export class DataBlock {
 	}
 
 	corrupt(what: string): Error {
-		return tableCorrupt(this.#path, this.#fileOffset, `in the block here: ${what}`);
+		return tableCorrupt(this.#path, this.fileOffset, `in the block here: ${what}`);
 	}
 
-	#mustRestartOffset(restart: number): number {
+	/** `restartOffset`, checked. @throws MillraceError MILLRACE_CORRUPT */
+	mustRestartOffset(restart: number): number {
 		const offset = this.restartOffset(restart);
 		// Every interval but the last has all its entries, so the offset of a restart is at least that far in.
-		if (offset >= this.entriesEnd || offset < restart * restartInterval) {
-			throw this.corrupt(`restart ${restart} at ${offset}`);
+		if (offset >= this.entriesEnd || offset < this.start + restart * restartInterval) {
+			throw this.corrupt(`restart ${restart} at ${offset - this.start}`);
 		}
 		return offset;
 	}

@@ -67,6 +67,11 @@ export class Filter {
 		return new Filter(Uint8Array.from(payload.subarray(filterHeaderSize)), lineCount, probeCount);
 	}
 
+	/** True: there is no filter, and every key may be there. */
+	get isEmpty(): boolean {
+		return this.#lineCount === 0;
+	}
+
 	/** False: the key is certainly not in the table. @param keyHash its `keyHash` */
 	mayContain(keyHash: number): boolean {
 		if (this.#lineCount === 0) return true;

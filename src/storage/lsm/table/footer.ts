@@ -1,6 +1,6 @@
 /**
- * The footer of a table: 96 bytes at its end that say where filter, index and properties are, and of which format the
- * file is. Layout: table-format.ts. Any thread.
+ * The footer of a table: 96 bytes at its end that say where its parts are, and of which format the file is.
+ * Layout: table-format.ts. Any thread.
  */
 import { readU32, readU53, writeU32, writeU53 } from '../../../base/bytes.js';
 import { MillraceError } from '../../../base/errors.js';
@@ -8,6 +8,8 @@ import { checksum64Matches, writeChecksum64 } from '../../../codec/checksum.js';
 import {
 	blockHeaderSize,
 	footerChecksumOffset,
+	footerExpiryDirectorySizeOffset,
+	footerExpirySizeOffset,
 	footerFileOffsetOffset,
 	footerFilterOffsetOffset,
 	footerFilterSizeOffset,
@@ -15,38 +17,53 @@ import {
 	footerMagic,
 	footerMagicOffset,
 	footerPropertiesSizeOffset,
+	footerRangeTombstonesSizeOffset,
 	footerSize,
 	footerTableIdOffset,
 	footerVersionOffset,
 	tableFormatVersion,
+	tableFormatVersionMin,
 } from './table-format.js';
 import { tableCorrupt } from './table-meta.js';
 
-/** Where the parts of a table lie: filter, index, properties and footer end to end, data blocks before them. */
-export interface Footer {
-	readonly filterOffset: number;
+/** Bytes of each part, headers included, in the order in which they lie end to end; the footer follows. 0: not there. */
+export interface PartSizes {
+	readonly dataSize: number;
+	/** All expiry blocks. */
+	readonly expirySize: number;
 	readonly filterSize: number;
-	readonly indexOffset: number;
 	readonly indexSize: number;
-	readonly propertiesOffset: number;
+	readonly rangeTombstonesSize: number;
+	readonly expiryDirectorySize: number;
 	readonly propertiesSize: number;
 }
 
-/** Sizes are in bytes, headers included. */
-export function encodeFooter(
-	tableId: number,
-	filterOffset: number,
-	filterSize: number,
-	indexSize: number,
-	propertiesSize: number,
-): Uint8Array {
+/** Where the parts of a table lie. */
+export interface Footer extends PartSizes {
+	readonly version: number;
+	/** Where the data blocks end and the expiry blocks start. */
+	readonly expiryOffset: number;
+	readonly filterOffset: number;
+	readonly indexOffset: number;
+	readonly rangeTombstonesOffset: number;
+	readonly expiryDirectoryOffset: number;
+	readonly propertiesOffset: number;
+}
+
+export function encodeFooter(tableId: number, sizes: PartSizes): Uint8Array {
 	const footer = new Uint8Array(footerSize);
+	const filterOffset = sizes.dataSize + sizes.expirySize;
+	const indexEnd = filterOffset + sizes.filterSize + sizes.indexSize;
+	const fileOffset = indexEnd + sizes.rangeTombstonesSize + sizes.expiryDirectorySize + sizes.propertiesSize;
 	writeU53(footer, footerTableIdOffset, tableId);
-	writeU53(footer, footerFileOffsetOffset, filterOffset + filterSize + indexSize + propertiesSize);
+	writeU53(footer, footerFileOffsetOffset, fileOffset);
 	writeU53(footer, footerFilterOffsetOffset, filterOffset);
-	writeU53(footer, footerFilterSizeOffset, filterSize);
-	writeU53(footer, footerIndexSizeOffset, indexSize);
-	writeU53(footer, footerPropertiesSizeOffset, propertiesSize);
+	writeU53(footer, footerFilterSizeOffset, sizes.filterSize);
+	writeU53(footer, footerIndexSizeOffset, sizes.indexSize);
+	writeU53(footer, footerPropertiesSizeOffset, sizes.propertiesSize);
+	writeU53(footer, footerExpirySizeOffset, sizes.expirySize);
+	writeU53(footer, footerRangeTombstonesSizeOffset, sizes.rangeTombstonesSize);
+	writeU53(footer, footerExpiryDirectorySizeOffset, sizes.expiryDirectorySize);
 	writeU32(footer, footerVersionOffset, tableFormatVersion);
 	writeChecksum64(footer, 0, footerChecksumOffset, footer, footerChecksumOffset);
 	footer.set(footerMagic, footerMagicOffset);
@@ -72,21 +89,55 @@ export function decodeFooter(bytes: Uint8Array, path: string, tableId: number, f
 		const versions = `table format ${version}, this Millrace reads up to ${tableFormatVersion}`;
 		throw new MillraceError('MILLRACE_FORMAT_NEWER', `${path}: ${versions}`);
 	}
-	if (version !== tableFormatVersion) throw tableCorrupt(path, offset, `table format ${version} never was`);
+	if (version < tableFormatVersionMin) throw tableCorrupt(path, offset, `table format ${version} never was`);
 	const ownId = readU53(bytes, footerTableIdOffset);
 	if (ownId !== tableId) throw tableCorrupt(path, offset, `this is table ${ownId}, not ${tableId}`);
 	if (readU53(bytes, footerFileOffsetOffset) !== offset) {
 		throw tableCorrupt(path, offset, `the file should end at ${readU53(bytes, footerFileOffsetOffset)}`);
 	}
+	const footer = partsOf(bytes, version);
+	if (footer === undefined || footer.propertiesOffset + footer.propertiesSize !== offset) {
+		throw tableCorrupt(path, offset, 'the parts of the table do not lie end to end');
+	}
+	return footer;
+}
+
+/** @returns undefined when the sizes cannot be those of a table's parts */
+function partsOf(bytes: Uint8Array, version: number): Footer | undefined {
 	const filterOffset = readU53(bytes, footerFilterOffsetOffset);
 	const filterSize = readU53(bytes, footerFilterSizeOffset);
 	const indexSize = readU53(bytes, footerIndexSizeOffset);
 	const propertiesSize = readU53(bytes, footerPropertiesSizeOffset);
-	const isEndToEnd = filterOffset + filterSize + indexSize + propertiesSize === offset;
-	if (!isEndToEnd || Math.min(filterSize, indexSize, propertiesSize) <= blockHeaderSize) {
-		throw tableCorrupt(path, offset, 'the parts of the table do not lie end to end');
-	}
+	const expirySize = readU53(bytes, footerExpirySizeOffset);
+	const rangeTombstonesSize = readU53(bytes, footerRangeTombstonesSizeOffset);
+	const expiryDirectorySize = readU53(bytes, footerExpiryDirectorySizeOffset);
+	const expiryOffset = filterOffset - expirySize;
+	const isBlock = (size: number) => size > blockHeaderSize;
+	const isBlockOrNothing = (size: number) => size === 0 || isBlock(size);
+	const holds =
+		isBlock(expiryOffset) &&
+		[filterSize, indexSize, propertiesSize].every(isBlock) &&
+		[expirySize, rangeTombstonesSize, expiryDirectorySize].every(isBlockOrNothing) &&
+		(expirySize === 0) === (expiryDirectorySize === 0);
+	if (!holds) return undefined;
 	const indexOffset = filterOffset + filterSize;
-	const propertiesOffset = indexOffset + indexSize;
-	return { filterOffset, filterSize, indexOffset, indexSize, propertiesOffset, propertiesSize };
+	const rangeTombstonesOffset = indexOffset + indexSize;
+	const expiryDirectoryOffset = rangeTombstonesOffset + rangeTombstonesSize;
+	const propertiesOffset = expiryDirectoryOffset + expiryDirectorySize;
+	return {
+		version,
+		dataSize: expiryOffset,
+		expiryOffset,
+		expirySize,
+		filterOffset,
+		filterSize,
+		indexOffset,
+		indexSize,
+		rangeTombstonesOffset,
+		rangeTombstonesSize,
+		expiryDirectoryOffset,
+		expiryDirectorySize,
+		propertiesOffset,
+		propertiesSize,
+	};
 }

@@ -1,6 +1,6 @@
 /**
- * Writes a table: entries come in order, blocks go out in chunks of 256 KiB, and `finish` adds filter, index,
- * properties and footer and syncs the file. Layout: table-format.ts.
+ * Writes a table: entries come in order, blocks go out in chunks of 256 KiB, and `finish` adds expiry section, filter, index,
+ * range tombstones, properties and footer and syncs the file. Layout: table-format.ts.
  *
  *   add -> data block builder -> (full) compress -> header + checksum -> chunk -> (full) file.write
  *
@@ -13,28 +13,31 @@
 import { assert } from '../../../base/assert.js';
 import { copyBytes } from '../../../base/bytes.js';
 import { blockSizeDefault, bloomBitsPerKey, keySizeMax, sequenceMax, valueSizeMax } from '../../../base/limits.js';
-import { compressBlock } from '../../../codec/lz4.js';
+import { type CodecName, codecNumberOf, codecRaw } from '../../../codec/block-codec.js';
 import type { FileHandle } from '../../../env/ports.js';
-import { kindPut, kindTombstone } from '../entry.js';
+import { kindPut, kindSlidingPut, kindTombstone, type RangeTombstone, slidingPrefixSize } from '../entry.js';
 import { keyHash } from '../key-hash.js';
-import { encodeBlockHeader } from './block-frame.js';
+import { encodeBlock } from './block-frame.js';
 import { DataBlockBuilder } from './data-block-builder.js';
+import { ExpiryBuilder } from './expiry-builder.js';
 import { encodeFilter } from './filter.js';
 import { encodeFooter } from './footer.js';
 import { encodeProperties } from './properties.js';
+import { encodeRangeTombstones } from './range-tombstone-block.js';
 import {
 	blockHeaderSize,
 	blockKindData,
+	blockKindExpiry,
+	blockKindExpiryDirectory,
 	blockKindFilter,
 	blockKindIndex,
 	blockKindProperties,
+	blockKindRangeTombstones,
 	blockSizeMax,
-	codecLz4,
-	codecRaw,
 	footerSize,
 } from './table-format.js';
 import { IndexBuilder } from './table-index.js';
-import type { TableMeta } from './table-meta.js';
+import { boundsOf, type TableMeta } from './table-meta.js';
 
 /** Bytes gathered before they are written: few system calls, and still in the processor's cache. */
 const chunkSize = 256 * 1024;
@@ -45,6 +48,8 @@ export interface TableBuilderOptions {
 	readonly blockSize?: number;
 	/** Bits of filter for each distinct key; 0: no filter. */
 	readonly bitsPerKey?: number;
+	/** Codec of data blocks. */
+	readonly codec?: CodecName;
 }
 
 export class TableBuilder {
@@ -52,8 +57,11 @@ export class TableBuilder {
 	readonly #id: number;
 	readonly #blockSize: number;
 	readonly #bitsPerKey: number;
+	readonly #codec: number;
 	readonly #block: DataBlockBuilder;
 	readonly #index = new IndexBuilder();
+	readonly #expiry = new ExpiryBuilder();
+	#rangeTombstones: readonly RangeTombstone[] = [];
 
 	readonly #chunk = new Uint8Array(chunkSize);
 	#chunkUsed = 0;
@@ -68,7 +76,8 @@ export class TableBuilder {
 
 	#entryCount = 0;
 	#tombstoneCount = 0;
-	#expiryCount = 0;
+	#minExpiresAtMs = 0;
+	#maxExpiresAtMs = 0;
 	#minSequence = sequenceMax;
 	#maxSequence = 0;
 	#rawSize = 0;
@@ -78,6 +87,7 @@ export class TableBuilder {
 	constructor(file: FileHandle, id: number, options: TableBuilderOptions = {}) {
 		this.#blockSize = options.blockSize ?? blockSizeDefault;
 		this.#bitsPerKey = options.bitsPerKey ?? bloomBitsPerKey;
+		this.#codec = codecNumberOf(options.codec ?? 'lz4');
 		assert(Number.isSafeInteger(id) && id >= 0, `table id ${id}`);
 		assert(this.#blockSize >= blockSizeMin && this.#blockSize <= blockSizeMax, `block size ${this.#blockSize}`);
 		assert(this.#bitsPerKey >= 0 && this.#bitsPerKey <= 64, `${this.#bitsPerKey} bits per key`);
@@ -89,7 +99,8 @@ export class TableBuilder {
 
 	/** Bytes the table has so far, what is not written yet included; before compression of the current block. */
 	get size(): number {
-		const metaSize = this.#index.size + (this.#keyCount * this.#bitsPerKey) / 8 + footerSize;
+		const filterSize = (this.#keyCount * this.#bitsPerKey) / 8;
+		const metaSize = this.#index.size + filterSize + this.#expiry.size + footerSize;
 		return Math.ceil(this.#fileSize + this.#chunkUsed + this.#block.size + metaSize);
 	}
 
@@ -119,7 +130,8 @@ export class TableBuilder {
 		assert(valueSize >= 0 && valueSize <= valueSizeMax, 'value size is within its limit');
 		assert(Number.isSafeInteger(sequence) && sequence >= 0, 'sequence is an integer of 53 bits');
 		assert(Number.isSafeInteger(expiresAtMs) && expiresAtMs >= 0, 'expiry is an integer of 53 bits');
-		assert(kind === kindPut || kind === kindTombstone, 'kind is known');
+		assert(kind === kindPut || kind === kindTombstone || kind === kindSlidingPut, 'kind is known');
+		assert(kind !== kindSlidingPut || valueSize >= slidingPrefixSize, 'a sliding value has its prefix');
 		const shared = this.#mustFollow(key, keyOffset, keySize, sequence);
 		const isNewKey = shared < keySize || keySize !== this.#lastKeySize;
 		if (!this.#block.hasRoom(shared, keySize, valueSize)) {
@@ -128,14 +140,27 @@ export class TableBuilder {
 			const lastSize = this.#lastKeySize;
 			this.#index.addBetween(blockSize, last, lastSize, this.#lastSequence, key, keyOffset, keySize);
 		}
+		if (expiresAtMs !== 0) this.#addExpiry(expiresAtMs);
 		this.#block.add(shared, key, keyOffset, keySize, sequence, kind, expiresAtMs, value, valueOffset, valueSize);
 		if (isNewKey) this.#rememberKey(key, keyOffset, keySize, shared);
 		this.#lastSequence = sequence;
 		this.#entryCount++;
 		if (kind === kindTombstone) this.#tombstoneCount++;
-		if (expiresAtMs !== 0) this.#expiryCount++;
 		if (sequence < this.#minSequence) this.#minSequence = sequence;
 		if (sequence > this.#maxSequence) this.#maxSequence = sequence;
+	}
+
+	/**
+	 * The deleted ranges that the table holds beside its entries: in order of start, then of sequence, newest first.
+	 * The table needs an entry all the same.
+	 */
+	setRangeTombstones(rangeTombstones: readonly RangeTombstone[]): void {
+		assert(!this.#isFinished, 'no range is deleted in a finished table');
+		this.#rangeTombstones = rangeTombstones;
+		for (const { sequence } of rangeTombstones) {
+			if (sequence < this.#minSequence) this.#minSequence = sequence;
+			if (sequence > this.#maxSequence) this.#maxSequence = sequence;
+		}
 	}
 
 	/**
@@ -147,21 +172,38 @@ export class TableBuilder {
 		assert(this.#firstKey !== undefined, 'a table has entries');
 		this.#isFinished = true;
 		this.#index.addLast(this.#writeDataBlock(), this.#lastKey, this.#lastKeySize, this.#lastSequence);
-		const filterOffset = this.#fileSize + this.#chunkUsed;
-		const filter = encodeFilter(this.#hashes, this.#keyCount, this.#bitsPerKey);
-		const filterSize = this.#writeBlock(blockKindFilter, filter, filter.length, false);
-		const index = this.#index.encode();
-		const indexSize = this.#writeBlock(blockKindIndex, index, index.length, false);
-		const footerOffset = filterOffset + filterSize + indexSize;
+		const dataSize = this.#fileSize + this.#chunkUsed;
+		const directory = this.#expiry.rowCount === 0 ? undefined : this.#writeExpiryRows();
+		const expirySize = this.#fileSize + this.#chunkUsed - dataSize;
 		const meta = this.#meta(this.#firstKey);
-		const properties = encodeProperties(meta, this.#blockSize, this.#keyCount, this.#rawSize);
-		const propertiesSize = this.#writeBlock(blockKindProperties, properties, properties.length, false);
-		const footer = encodeFooter(this.#id, filterOffset, filterSize, indexSize, propertiesSize);
-		assert(this.#fileSize + this.#chunkUsed === footerOffset + propertiesSize, 'blocks lie end to end');
+		const tombstones = this.#rangeTombstones;
+		const filter = encodeFilter(this.#hashes, this.#keyCount, this.#bitsPerKey);
+		const filterSize = this.#writeMeta(blockKindFilter, filter);
+		const indexSize = this.#writeMeta(blockKindIndex, this.#index.encode());
+		const rangeTombstones = tombstones.length === 0 ? undefined : encodeRangeTombstones(tombstones);
+		const rangeTombstonesSize = this.#writeMeta(blockKindRangeTombstones, rangeTombstones);
+		const expiryDirectorySize = this.#writeMeta(blockKindExpiryDirectory, directory);
+		const propertiesSize = this.#writeMeta(blockKindProperties, encodeProperties(meta, this.#blockSize));
+		const footer = encodeFooter(this.#id, {
+			dataSize,
+			expirySize,
+			filterSize,
+			indexSize,
+			rangeTombstonesSize,
+			expiryDirectorySize,
+			propertiesSize,
+		});
 		this.#append(footer, footer.length);
 		this.#writeChunk();
 		this.#file.sync();
 		return { ...meta, size: this.#fileSize };
+	}
+
+	/** Notes the expiry of the entry that is about to be added. */
+	#addExpiry(expiresAtMs: number): void {
+		this.#expiry.add(expiresAtMs, this.#index.blockCount, this.#block.entryCount);
+		if (expiresAtMs < this.#minExpiresAtMs || this.#minExpiresAtMs === 0) this.#minExpiresAtMs = expiresAtMs;
+		if (expiresAtMs > this.#maxExpiresAtMs) this.#maxExpiresAtMs = expiresAtMs;
 	}
 
 	/** Asserts the order. @returns bytes the key shares with the one before */
@@ -199,41 +241,53 @@ export class TableBuilder {
 	}
 
 	#meta(firstKey: Uint8Array): TableMeta {
+		const lastKey = this.#lastKey.slice(0, this.#lastKeySize);
 		return {
 			id: this.#id,
 			size: 0,
 			entryCount: this.#entryCount,
 			tombstoneCount: this.#tombstoneCount,
+			keyCount: this.#keyCount,
+			rawSize: this.#rawSize,
 			firstKey,
-			lastKey: this.#lastKey.slice(0, this.#lastKeySize),
+			lastKey,
+			...boundsOf(firstKey, lastKey, this.#rangeTombstones),
 			minSequence: this.#minSequence,
 			maxSequence: this.#maxSequence,
-			expiryCount: this.#expiryCount,
+			expiryCount: this.#expiry.rowCount,
+			minExpiresAtMs: this.#minExpiresAtMs,
+			maxExpiresAtMs: this.#maxExpiresAtMs,
+			rangeTombstones: this.#rangeTombstones,
 		};
 	}
 
 	/** @returns bytes of the block with header */
 	#writeDataBlock(): number {
 		const payloadSize = this.#block.finish();
-		const blockSize = this.#writeBlock(blockKindData, this.#block.bytes, payloadSize, true);
+		const blockSize = this.#writeBlock(blockKindData, this.#codec, this.#block.bytes, payloadSize);
 		this.#rawSize += payloadSize;
 		this.#block.reset();
 		return blockSize;
 	}
 
-	#writeBlock(kind: number, payload: Uint8Array, rawSize: number, compresses: boolean): number {
-		const compressed = compresses ? compressBlock(payload, 0, rawSize) : undefined;
-		const stored = compressed ?? payload;
-		const storedSize = compressed === undefined ? rawSize : compressed.length;
-		const blockSize = blockHeaderSize + storedSize;
-		if (this.#chunkUsed + blockSize > chunkSize) this.#writeChunk();
-		// A block larger than a chunk gets memory of its own, for the one checksum over header and payload.
-		const target = blockSize <= chunkSize ? this.#chunk : new Uint8Array(blockSize);
+	/** @returns the payload of the directory */
+	#writeExpiryRows(): Uint8Array {
+		return this.#expiry.finish((bytes, size) => this.#writeBlock(blockKindExpiry, codecRaw, bytes, size));
+	}
+
+	/** @param payload undefined: the table has no such block */
+	#writeMeta(kind: number, payload: Uint8Array | undefined): number {
+		return payload === undefined ? 0 : this.#writeBlock(kind, codecRaw, payload, payload.length);
+	}
+
+	#writeBlock(kind: number, codec: number, payload: Uint8Array, rawSize: number): number {
+		const sizeMax = blockHeaderSize + rawSize;
+		if (this.#chunkUsed + sizeMax > chunkSize) this.#writeChunk();
+		// A block that may be larger than a chunk gets memory of its own, for the one checksum over header and payload.
+		const target = sizeMax <= chunkSize ? this.#chunk : new Uint8Array(sizeMax);
 		const offset = this.#chunkUsed;
-		const codec = compressed === undefined ? codecRaw : codecLz4;
-		copyBytes(stored, 0, target, offset + blockHeaderSize, storedSize);
 		const fileOffset = this.#fileSize + offset;
-		encodeBlockHeader(target, offset, kind, codec, storedSize, rawSize, this.#id, fileOffset);
+		const blockSize = encodeBlock(kind, codec, payload, 0, rawSize, target, offset, this.#id, fileOffset);
 		if (target === this.#chunk) this.#chunkUsed += blockSize;
 		else {
 			this.#file.write(target, 0, blockSize, this.#fileSize);

@@ -1,11 +1,13 @@
 /**
  * The bytes of an SSTable; docs/formats/sstable.md is the page. All numbers little-endian.
  *
- *   file     data block* | filter block | index block | properties block | footer          nothing between, nothing after
+ *   file     data block* | expiry block* | filter block | index block | [range tombstones block] | [expiry directory block]
+ *            | properties block | footer                                                   nothing between, nothing after
  *   block    header (40 bytes) | payload
  *   data     entry* | u32 restart offset* | u32 restart count                               the payload once decompressed
  *   entry    varint shared | varint unshared | varint valueSize | u53 sequence | u8 tag | [u53 expiresAtMs]
  *            | key[shared..] | value
+ *   expiry   varint of milliseconds since the row before | varint data block number | varint entry number in it
  *   footer   96 bytes of the same frame in every format version, so a newer file is told from a damaged one
  *
  * Invariants: a checksum covers every byte of the file but the footer's magic, and is verified before anything it
@@ -15,8 +17,9 @@
 import { keySizeMax, valueSizeMax } from '../../../base/limits.js';
 import { varintSizeMax } from '../../../base/varint.js';
 
-/** The version this code writes, and the newest it reads. */
-export const tableFormatVersion = 1;
+/** The version this code writes, and the newest it reads. Version 1 had no range tombstones and no expiry section. */
+export const tableFormatVersion = 2;
+export const tableFormatVersionMin = 1;
 
 // --- block header ---------------------------------------------------------------------------------
 
@@ -36,13 +39,16 @@ export const blockKindOffset = 33;
 export const blockReservedOffset = 34;
 export const blockHeaderSize = 40;
 
-export const codecRaw = 0;
-export const codecLz4 = 1;
+/** What the codec byte may say: src/codec/block-codec.ts. */
+export { codecDeflate, codecLz4, codecRaw, codecZstd } from '../../../codec/block-codec.js';
 
 export const blockKindData = 1;
 export const blockKindFilter = 2;
 export const blockKindIndex = 3;
 export const blockKindProperties = 4;
+export const blockKindRangeTombstones = 5;
+export const blockKindExpiry = 6;
+export const blockKindExpiryDirectory = 7;
 
 /** Largest `blockSize` a builder may be asked for. */
 export const blockSizeMax = 1024 * 1024;
@@ -102,9 +108,41 @@ export const propertiesKeyCountOffset = 48;
 export const propertiesRawSizeOffset = 56;
 /** u16 */
 export const propertiesFirstKeySizeOffset = 64;
-/** u16, then four bytes of zero, then the first key and the last key. */
+/** u16, then four bytes of zero; in version 1 the first key and the last key follow. */
 export const propertiesLastKeySizeOffset = 66;
-export const propertiesHeaderSize = 72;
+export const propertiesHeaderSizeVersion1 = 72;
+/** u53, 0 when no entry has an expiry */
+export const propertiesMinExpiresAtMsOffset = 72;
+export const propertiesMaxExpiresAtMsOffset = 80;
+/** u32, then four bytes of zero, then the first key and the last key. */
+export const propertiesRangeTombstoneCountOffset = 88;
+export const propertiesHeaderSize = 96;
+
+// --- range tombstones block -----------------------------------------------------------------------
+
+/** u32, then that many rows in order: start ascending, then sequence descending. */
+export const rangeTombstoneCountOffset = 0;
+export const rangeTombstoneHeaderSize = 4;
+/** Row: u53 sequence | u16 bytes of the start | u16 bytes of the end | start | end */
+export const rangeTombstoneStartSizeOffset = 8;
+export const rangeTombstoneEndSizeOffset = 10;
+export const rangeTombstoneKeysOffset = 12;
+
+// --- expiry section -------------------------------------------------------------------------------
+
+/** Payload of an expiry block, at most: small, since a reader keeps one of each table in memory. */
+export const expiryBlockSizeMax = 16 * 1024;
+/** A varint of 53 bits and two of 32. */
+export const expiryRowSizeMax = 8 + 2 * varintSizeMax;
+
+/** u32, then a row for each expiry block. */
+export const expiryDirectoryCountOffset = 0;
+export const expiryDirectoryHeaderSize = 4;
+/** Row: u53 time of the block's first row | u32 rows | u32 bytes of the block with its header */
+export const expiryDirectoryTimeOffset = 0;
+export const expiryDirectoryRowCountOffset = 8;
+export const expiryDirectoryBlockSizeOffset = 12;
+export const expiryDirectoryRowSize = 16;
 
 // --- footer ---------------------------------------------------------------------------------------
 
@@ -112,14 +150,19 @@ export const propertiesHeaderSize = 72;
 export const footerTableIdOffset = 0;
 /** u53: where the footer itself starts; the file ends `footerSize` bytes later. */
 export const footerFileOffsetOffset = 8;
-/** u53 offset of the filter block, which is where the data blocks end; index and properties follow it. */
+/** u53 offset of the filter block; index, range tombstones, expiry directory and properties follow it. */
 export const footerFilterOffsetOffset = 16;
-/** u53 bytes with header, for each of the three. */
+/** u53 bytes with header of this block, as for each below. */
 export const footerFilterSizeOffset = 24;
 export const footerIndexSizeOffset = 32;
 export const footerPropertiesSizeOffset = 40;
-/** Twenty-eight bytes of zero up to the version. */
-export const footerReservedOffset = 48;
+/** u53 bytes of all expiry blocks, which lie between data and filter. Zero in version 1, as are the next two. */
+export const footerExpirySizeOffset = 48;
+/** 0: the table has none */
+export const footerRangeTombstonesSizeOffset = 56;
+export const footerExpiryDirectorySizeOffset = 64;
+/** Four bytes of zero up to the version. */
+export const footerReservedOffset = 72;
 /** u32 */
 export const footerVersionOffset = 76;
 /** XXH3-64 of the footer up to here. */

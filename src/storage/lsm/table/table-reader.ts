@@ -8,55 +8,41 @@
  */
 import { assert } from '../../../base/assert.js';
 import type { FileHandle, FileSystem } from '../../../env/ports.js';
-import type { EntryIterator, EntryView } from '../entry.js';
+import type { EntryView } from '../entry.js';
 import type { BlockCache } from './block-cache.js';
-import { openBlock } from './block-frame.js';
 import { DataBlock } from './data-block.js';
-import { Filter } from './filter.js';
-import { decodeFooter } from './footer.js';
-import { decodeProperties, type TableProperties } from './properties.js';
-import {
-	blockCodecOffset,
-	blockKindData,
-	blockKindFilter,
-	blockKindIndex,
-	blockKindProperties,
-	codecRaw,
-	footerSize,
-} from './table-format.js';
-import { TableIndex } from './table-index.js';
+import { ExpiryCursor, type ExpiryDirectory } from './expiry-section.js';
+import type { Filter } from './filter.js';
+import type { LocatedEntry } from './located-entry.js';
+import type { ReadTrace } from './read-trace.js';
+import { TableBlocks, type TableReadCounts } from './table-blocks.js';
+import type { TableIndex } from './table-index.js';
 import { TableIterator } from './table-iterator.js';
-import { type TableMeta, tableCorrupt } from './table-meta.js';
+import type { TableMeta } from './table-meta.js';
+import { loadTableParts, type TableParts } from './table-parts.js';
 import { verifyTable } from './table-verify.js';
 
-/** Blocks up to this size are read into memory that all readers of a thread use in turn; larger ones into their own. */
-const scratchSize = 64 * 1024;
-const scratch = Buffer.allocUnsafeSlow(scratchSize);
+/** The block that the last point read of this thread looked into: one for all tables, so a huge one is soon let go. */
+const lentBlock = new DataBlock();
 
 export class TableReader {
 	readonly meta: TableMeta;
 	readonly #file: FileHandle;
 	readonly #cache: BlockCache | undefined;
-	readonly #properties: TableProperties;
+	readonly #parts: TableParts;
 	readonly #index: TableIndex;
 	readonly #filter: Filter;
-	readonly #block: DataBlock;
+	readonly #blocks: TableBlocks;
 	#isClosed = false;
 
-	private constructor(
-		file: FileHandle,
-		properties: TableProperties,
-		index: TableIndex,
-		filter: Filter,
-		cache: BlockCache | undefined,
-	) {
-		this.meta = properties.meta;
+	private constructor(file: FileHandle, parts: TableParts, cache: BlockCache | undefined) {
+		this.meta = parts.properties.meta;
 		this.#file = file;
 		this.#cache = cache;
-		this.#properties = properties;
-		this.#index = index;
-		this.#filter = filter;
-		this.#block = new DataBlock(file.path);
+		this.#parts = parts;
+		this.#index = parts.index;
+		this.#filter = parts.filter;
+		this.#blocks = new TableBlocks(file, this.meta.id, parts.index, cache);
 	}
 
 	/**
@@ -76,22 +62,7 @@ export class TableReader {
 	}
 
 	static #load(file: FileHandle, id: number, cache: BlockCache | undefined): TableReader {
-		const path = file.path;
-		const size = file.size();
-		if (size < footerSize) throw tableCorrupt(path, 0, `${size} bytes are no table`);
-		const footer = decodeFooter(mustRead(file, size - footerSize, footerSize), path, id, size);
-		const start = footer.filterOffset;
-		const tail = mustRead(file, start, size - footerSize - start);
-		const part = (offset: number, partSize: number, kind: number) =>
-			openBlock(tail, offset - start, partSize, path, id, offset, kind);
-		const filter = Filter.decode(part(footer.filterOffset, footer.filterSize, blockKindFilter));
-		if (filter === undefined) throw tableCorrupt(path, footer.filterOffset, 'this is no filter');
-		const index = TableIndex.decode(part(footer.indexOffset, footer.indexSize, blockKindIndex), start);
-		if (typeof index === 'string') throw tableCorrupt(path, footer.indexOffset, index);
-		const payload = part(footer.propertiesOffset, footer.propertiesSize, blockKindProperties);
-		const properties = decodeProperties(payload, id, size);
-		if (properties === undefined) throw tableCorrupt(path, footer.propertiesOffset, 'these are no properties');
-		return new TableReader(file, properties, index, filter, cache);
+		return new TableReader(file, loadTableParts(file, id), cache);
 	}
 
 	/** False: the key is certainly not here. @param keyHash its `keyHash` */
@@ -99,11 +70,17 @@ export class TableReader {
 		return this.#filter.mayContain(keyHash);
 	}
 
+	/** What reads through this reader have cost so far. */
+	get counts(): TableReadCounts {
+		return this.#blocks.counts;
+	}
+
 	/**
 	 * Finds the newest version of a key with sequence <= `maxSequence`; tombstones and expired entries are found too.
 	 * @param keyHash `keyHash` of the key
-	 * @param view filled when true is returned; its value is lent until the next call
-	 * @throws MillraceError MILLRACE_CORRUPT; and what `FileHandle.read` throws
+	 * @param view filled when true is returned; its value is lent until the next call on any reader of this thread
+	 * @param trace told what was touched
+	 * @throws MillraceError MILLRACE_CORRUPT, MILLRACE_CODEC; and what `FileHandle.read` throws
 	 */
 	get(
 		key: Uint8Array,
@@ -112,22 +89,86 @@ export class TableReader {
 		keyHash: number,
 		maxSequence: number,
 		view: EntryView,
+		trace?: ReadTrace,
 	): boolean {
-		if (!this.#filter.mayContain(keyHash)) return false;
+		if (trace !== undefined) return this.#getTraced(key, keyOffset, keySize, keyHash, maxSequence, view, trace);
+		assert(!this.#isClosed, 'the table is open');
+		const counts = this.#blocks.counts;
+		counts.getCount++;
+		if (!this.#filter.mayContain(keyHash)) {
+			counts.filterNegativeCount++;
+			return false;
+		}
 		const index = this.#index;
 		const number = index.find(key, keyOffset, keySize, maxSequence);
-		if (number === index.blockCount) return false;
-		const block = this.#block;
-		block.load(this.#readBlock(number), index.blockOffsets[number]);
-		if (!block.find(key, keyOffset, keySize, maxSequence)) return false;
-		block.fill(view);
-		return true;
+		if (number < index.blockCount) {
+			this.#blocks.load(number, lentBlock);
+			if (lentBlock.find(key, keyOffset, keySize, maxSequence)) {
+				lentBlock.fill(view);
+				return true;
+			}
+		}
+		if (!this.#filter.isEmpty) counts.filterFalsePositiveCount++;
+		return false;
 	}
 
-	/** Walks the whole table in big sequential reads, past the cache. Valid while the reader is open. */
-	iterator(): EntryIterator {
+	/** `get`, and a look at what it changed in the counts. */
+	#getTraced(
+		key: Uint8Array,
+		keyOffset: number,
+		keySize: number,
+		keyHash: number,
+		maxSequence: number,
+		view: EntryView,
+		trace: ReadTrace,
+	): boolean {
+		const startUs = trace.nowUs();
+		const { filterNegativeCount, blockReadCount, cacheHitCount } = this.counts;
+		const isFound = this.get(key, keyOffset, keySize, keyHash, maxSequence, view);
+		const isDenied = this.counts.filterNegativeCount > filterNegativeCount;
+		const isCacheHit = this.counts.cacheHitCount > cacheHitCount;
+		const isBlockUsed = isCacheHit || this.counts.blockReadCount > blockReadCount;
+		const block = isBlockUsed ? this.#index.find(key, keyOffset, keySize, maxSequence) : -1;
+		trace.steps.push({
+			tableId: this.meta.id,
+			filter: this.#filter.isEmpty ? 'none' : isDenied ? 'absent' : 'maybe',
+			blockOffset: isBlockUsed ? this.#index.blockOffsets[block] : -1,
+			blockSize: isBlockUsed ? this.#index.blockSize(block) : 0,
+			isCacheHit,
+			isFound,
+			tookUs: trace.nowUs() - startUs,
+		});
+		return isFound;
+	}
+
+	/**
+	 * Walks the table. With a cache, short scans go through it; without one (compactions), all is read in big pieces past it.
+	 * Valid while the reader is open.
+	 */
+	iterator(): TableIterator {
 		assert(!this.#isClosed, 'the table is open');
-		return new TableIterator(this.#file, this.meta.id, this.#index);
+		return TableIterator.over(this.#blocks);
+	}
+
+	/** When this table's entries expire; undefined: none does, or its format (1) does not say. */
+	get expiryDirectory(): ExpiryDirectory | undefined {
+		return this.#parts.expiryDirectory;
+	}
+
+	/** Walks the rows of the expiry section. Valid while the reader is open. */
+	expiryCursor(directory: ExpiryDirectory): ExpiryCursor {
+		assert(!this.#isClosed, 'the table is open');
+		return new ExpiryCursor(this.#file, this.meta.id, directory, this.#index.blockCount);
+	}
+
+	/**
+	 * Fills `entry` with the one that a row of the expiry section names. Through the cache: who asks looks the key up next.
+	 * @throws MillraceError MILLRACE_CORRUPT; and what `FileHandle.read` throws
+	 */
+	locate(blockNumber: number, entryNumber: number, entry: LocatedEntry): void {
+		assert(!this.#isClosed, 'the table is open');
+		this.#blocks.load(blockNumber, lentBlock);
+		entry.locate(lentBlock, entryNumber);
 	}
 
 	/**
@@ -136,7 +177,7 @@ export class TableReader {
 	 */
 	verify(): void {
 		assert(!this.#isClosed, 'the table is open');
-		verifyTable(this.#file, this.#properties, this.#index, this.#filter);
+		verifyTable(this.#file, this.#parts);
 	}
 
 	/** Closes the file and forgets its blocks. */
@@ -146,37 +187,4 @@ export class TableReader {
 		this.#cache?.drop(this.meta.id);
 		this.#file.close();
 	}
-
-	#readBlock(number: number): Buffer {
-		const offset = this.#index.blockOffsets[number];
-		const cached = this.#cache?.get(this.meta.id, offset);
-		if (cached !== undefined) return cached;
-		assert(!this.#isClosed, 'the table is open');
-		const size = this.#index.blockSize(number);
-		const isLarge = size > scratchSize;
-		const bytes = isLarge ? Buffer.allocUnsafeSlow(size) : scratch;
-		readWhole(this.#file, bytes, size, offset);
-		const view = openBlock(bytes, 0, size, this.#file.path, this.meta.id, offset, blockKindData);
-		// A raw block is a view of the scratch memory, which the next read fills again.
-		const block = !isLarge && bytes[blockCodecOffset] === codecRaw ? copyOf(view) : view;
-		this.#cache?.put(this.meta.id, offset, block);
-		return block;
-	}
-}
-
-function copyOf(bytes: Buffer): Buffer {
-	const copy = Buffer.allocUnsafeSlow(bytes.length);
-	copy.set(bytes);
-	return copy;
-}
-
-function mustRead(file: FileHandle, offset: number, size: number): Uint8Array {
-	const bytes = new Uint8Array(size);
-	readWhole(file, bytes, size, offset);
-	return bytes;
-}
-
-function readWhole(file: FileHandle, target: Uint8Array, size: number, position: number): void {
-	const readSize = file.read(target, 0, size, position);
-	if (readSize !== size) throw tableCorrupt(file.path, position, `${readSize} bytes where ${size} should be`);
 }

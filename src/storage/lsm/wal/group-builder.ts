@@ -28,6 +28,7 @@ export class GroupBuilder {
 	#offset = -1;
 	#capacity = 0;
 	#payloadSize = 0;
+	/** Sequence numbers of the commands gathered. */
 	#count = 0;
 	#firstSequence = 0;
 
@@ -62,12 +63,13 @@ export class GroupBuilder {
 		return true;
 	}
 
-	append(bytes: Uint8Array, offset: number, size: number, sequence: number): void {
+	/** @param sequence the command's first @param sequenceCount how many it takes: more than one for a batch */
+	append(bytes: Uint8Array, offset: number, size: number, sequence: number, sequenceCount: number): void {
 		assert(this.fits(size) && sequence === this.#firstSequence + this.#count, 'room was checked, sequences follow');
 		const at = this.#offset + logHeaderSize + groupHeaderSize + this.#payloadSize;
 		copyShared(bytes, offset, this.#queue.target, at, size);
 		this.#payloadSize += size;
-		this.#count++;
+		this.#count += sequenceCount;
 	}
 
 	/** Ends the open group at its place in the log. A group that gathered nothing becomes a marker. */

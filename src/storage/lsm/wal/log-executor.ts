@@ -1,6 +1,6 @@
 /**
  * Carries out what a partition tells its log (log-message-format.ts): writes groups, syncs them as the durability asks,
- * lets their replies go, appends manifest edits. Runs in the log thread, or inside a test over a simulated disk.
+ * lets their replies go, appends manifest edits, rolls on to the next manifest. Runs in the log thread, or inside a test over a simulated disk.
  *
  *   accept(message) … accept(message)   stages groups side by side
  *   commit()                            one write, one fdatasync, then the replies of all of them may leave
@@ -16,7 +16,7 @@ import { groupSizeMax } from '../../../base/limits.js';
 import { writeChecksum64 } from '../../../codec/checksum.js';
 import type { Durability } from '../../../command/worker-boot.js';
 import type { FileHandle, FileSystem } from '../../../env/ports.js';
-import { manifestFileName } from '../manifest/manifest-format.js';
+import { currentFileName, manifestFileName, nextCurrentFileName } from '../manifest/manifest-format.js';
 import {
 	logEdit,
 	logEditHeaderSize,
@@ -27,6 +27,7 @@ import {
 	logKindOffset,
 	logMarker,
 	logPublishPositionOffset,
+	logRoll,
 	logStop,
 } from './log-message-format.js';
 import {
@@ -101,6 +102,9 @@ export class LogExecutor {
 		} else if (kind === logEdit) {
 			this.commit();
 			this.#appendEdit(bytes, offset, size);
+		} else if (kind === logRoll) {
+			this.commit();
+			this.#rollManifest(bytes, offset, size);
 		} else if (kind === logStop) {
 			this.#stop();
 		} else {
@@ -175,6 +179,11 @@ export class LogExecutor {
 	}
 
 	#appendEdit(bytes: Uint8Array, offset: number, size: number): void {
+		this.#writeRecord(bytes, offset, size);
+		this.#listener.edited();
+	}
+
+	#writeRecord(bytes: Uint8Array, offset: number, size: number): void {
 		const number = readU32(bytes, offset + logEditManifestOffset);
 		if (this.#manifest === undefined || number !== this.#manifestNumber) {
 			this.#manifest?.close();
@@ -185,6 +194,16 @@ export class LogExecutor {
 		const record = bufferOver(bytes, offset + logEditHeaderSize, size - logEditHeaderSize);
 		this.#manifest.write(record, 0, record.length, at);
 		this.#manifest.sync();
+	}
+
+	/**
+	 * The successor's first record is durable before CURRENT names it, and the name is durable before anything goes on: whichever
+	 * manifest a crash leaves named, it holds every edit that was acted on.
+	 */
+	#rollManifest(bytes: Uint8Array, offset: number, size: number): void {
+		this.#writeRecord(bytes, offset, size);
+		this.#fileSystem.rename(`${this.#directory}/${nextCurrentFileName}`, `${this.#directory}/${currentFileName}`);
+		this.#fileSystem.syncDirectory(this.#directory);
 		this.#listener.edited();
 	}
 

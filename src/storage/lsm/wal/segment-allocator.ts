@@ -36,6 +36,12 @@ export class SegmentAllocator {
 		return this.#full.length * this.#segmentSize + this.#offset;
 	}
 
+	/** Segments that hold groups, oldest first, with the newest sequence given a place in each. */
+	written(): FullSegment[] {
+		const hasActive = this.#offset > segmentHeaderSize;
+		return [...this.#full, ...(hasActive ? [{ id: this.#activeId, lastSequence: this.#lastSequence }] : [])];
+	}
+
 	/** A prepared segment, named in the manifest. */
 	addSpare(id: number): void {
 		assert(id > (this.#spares.at(-1) ?? this.#activeId), 'segments are used in order of id');

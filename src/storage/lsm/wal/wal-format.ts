@@ -6,16 +6,18 @@
  *     header  0 u32 magic | 4 u32 formatVersion | 8 u53 segmentId | 16..55 zero | 56 XXH3-64 of bytes 0..55
  *   group     0 XXH3-64 of the bytes from 8 to the end of the payload | 8 u32 magic | 12 u32 payloadSize | 16 u53 segmentId
  *             | 24 u32 offset of this group in its segment | 28 u32 count | 32 u53 firstSequence | 40 u53 timestampMs
- *             | 48 u53 durableSequence | 56 payload: `count` commands back to back | zeros to a multiple of 8
+ *             | 48 u53 durableSequence | 56 payload: commands back to back | zeros to a multiple of 8
  *
- * A group is what one drain of the request ring applied: its i-th command has sequence firstSequence + i, and all share
- * the timestamp. `durableSequence` is the newest sequence that was known to be synced when the group was written: it tells a torn
- * tail (a bad group nobody was promised) from damage (a bad group that had been durable). A group with count 0 is a
- * seal: it adds no entry, only the promise that everything before it is durable; one is written at a clean close.
+ * A group is what one drain of the request ring applied. Its commands take `count` sequence numbers from firstSequence on, one each
+ * (a batch one for each of its commands), and share the timestamp. `durableSequence` is the newest sequence that was known to be
+ * synced when the group was written: it tells a torn tail (a bad group nobody was promised) from damage (a bad group that had been
+ * durable). A group with count 0 is a seal: it adds no entry, only the promise that everything before it is durable; one is
+ * written at a clean close.
  */
 import { align8, writeU32, writeU53 } from '../../../base/bytes.js';
 
-export const walFormatVersion = 1;
+/** 2: groups may hold append, deleteRange, batch, touch and flagSequence, which a reader of version 1 does not know. */
+export const walFormatVersion = 2;
 
 export const segmentMagic = 0x4c57_524d;
 export const segmentMagicOffset = 0;

@@ -5,7 +5,7 @@
  *   submit -> queue -> deliver(): onReply ... onRepliesEnd, and onRoom to those refused
  */
 
-import { writeF64, writeU32 } from '../../../../src/base/bytes.js';
+import { writeF64, writeU16, writeU32 } from '../../../../src/base/bytes.js';
 import { statusNotFound, statusOf, statusOk } from '../../../../src/base/errors.js';
 import type { Prng } from '../../../../src/base/prng.js';
 import { xxh32 } from '../../../../src/base/xxh32.js';
@@ -28,13 +28,16 @@ import {
 	opStats,
 	pageEntryHeaderSize,
 	pageExpiryOffset,
+	pageHeaderSize,
 	pageKeySizeOffset,
 	pageValueSizeOffset,
+	pageVersionOffset,
 	replyMessage,
 	replyNone,
 	replyValue,
 } from '../../../../src/command/command-format.js';
 import type { CommandPort, ReplySink } from '../../../../src/command/command-port.js';
+import { decodeScanOptions } from '../../../../src/command/scan-options.js';
 
 interface Entry {
 	value: Buffer;
@@ -209,13 +212,13 @@ export class FakeCommandPort implements CommandPort {
 				map.clear();
 				return done();
 			case opCount:
-				return done(map.size);
+				return done(namesIn(map, queued.value).length);
 			case opStats:
 				return value(Buffer.from(JSON.stringify({ partition: queued.partition, keys: map.size })), 0);
 			case opFlush:
 				return done();
 			case opScan:
-				return scan(map, name, queued.argument);
+				return scan(map, name, queued.argument, queued.value);
 			default:
 				throw new Error(`the fake has no opcode ${queued.opcode}`);
 		}
@@ -257,18 +260,42 @@ function value(payload: Uint8Array, number: number): Answer {
 	return { status: statusOk, kind: replyValue, number, payload };
 }
 
-/** Latin-1 names order as their bytes do. */
-function scan(map: Map<string, Entry>, after: string, countMax: number): Answer {
-	const names = [...map.keys()].filter((name) => name > after).sort();
-	const parts: Buffer[] = [];
-	for (const name of names.slice(0, countMax)) {
+/** The names in the range of a scan or count, in its order. Latin-1 names order as their bytes do. */
+function namesIn(map: Map<string, Entry>, options: Uint8Array): string[] {
+	const range = decodeScanOptions(options, 0, options.length);
+	if (range === undefined) throw new Error('scan options that cannot be read');
+	const bound = (bytes: Uint8Array | undefined): string | undefined =>
+		bytes === undefined ? undefined : Buffer.from(bytes).toString('latin1');
+	const lower = bound(range.lower);
+	const upper = bound(range.upper);
+	const names = [...map.keys()].sort().filter((name) => {
+		if (lower !== undefined && (range.isLowerInclusive ? name < lower : name <= lower)) return false;
+		return upper === undefined || (range.isUpperInclusive ? name <= upper : name < upper);
+	});
+	return range.isReverse ? names.reverse() : names;
+}
+
+/** A page. Forward every other one is empty and not the last, as those over deleted stretches are. */
+function scan(map: Map<string, Entry>, after: string, countMax: number, options: Uint8Array): Answer {
+	const range = decodeScanOptions(options, 0, options.length);
+	const isReverse = range?.isReverse === true;
+	const names = namesIn(map, options).filter((name) => after === '' || (isReverse ? name < after : name > after));
+	const isEmpty = !isReverse && after !== '' && !after.endsWith('\0');
+	const page = isEmpty ? [] : names.slice(0, countMax);
+	const cursor = Buffer.from(page[page.length - 1] ?? `${after}\0`, 'latin1');
+	const size = Buffer.alloc(pageHeaderSize);
+	writeU16(size, 0, cursor.length);
+	const parts: Uint8Array[] = [size, cursor];
+	for (const name of page) {
 		const entry = map.get(name) as Entry;
 		const key = Buffer.from(name, 'latin1');
+		const stored = range?.isKeysOnly === true ? noBytes : entry.value;
 		const header = Buffer.alloc(pageEntryHeaderSize);
 		writeU32(header, pageKeySizeOffset, key.length);
-		writeU32(header, pageValueSizeOffset, entry.value.length);
+		writeU32(header, pageValueSizeOffset, stored.length);
 		writeF64(header, pageExpiryOffset, entry.expiresAtMs);
-		parts.push(header, key, entry.value);
+		writeF64(header, pageVersionOffset, entry.version);
+		parts.push(header, key, stored);
 	}
-	return value(Buffer.concat(parts), names.length <= countMax ? 1 : 0);
+	return value(Buffer.concat(parts), !isEmpty && names.length <= countMax ? 1 : 0);
 }

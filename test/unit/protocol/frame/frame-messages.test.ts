@@ -5,17 +5,23 @@ import { Packr, Unpackr } from 'msgpackr';
 import { statusOf, statusOk } from '../../../../src/base/errors.js';
 import { frameSizeMax, keySizeMax, valueSizeMax } from '../../../../src/base/limits.js';
 import { Prng } from '../../../../src/base/prng.js';
+import { callSize } from '../../../../src/client/call.js';
 import {
 	flagArgument,
 	flagIfAbsent,
 	flagIfPresent,
 	flagKeepExpiry,
+	opCount,
 	opGet,
 	opIncrement,
 	opPut,
 	opScan,
 	opSetExpiry,
+	scanHasLower,
+	scanKeysOnly,
+	scanLowerInclusive,
 } from '../../../../src/command/command-format.js';
+import { decodeScanOptions, wholeRange } from '../../../../src/command/scan-options.js';
 import {
 	frameHeaderSize,
 	frameOverheadMax,
@@ -27,6 +33,7 @@ import { FrameRequest, requestUnreadable } from '../../../../src/protocol/frame/
 import {
 	encodeBareRequest,
 	encodeBytes,
+	encodeCountRequest,
 	encodeGetManyRequest,
 	encodeIncrementRequest,
 	encodeKeyRequest,
@@ -79,7 +86,37 @@ test('requests we write are what msgpackr reads', () => {
 	const delta = Buffer.from('-12');
 	assert.deepEqual(unpackFrame(encodeIncrementRequest(target, 0, 1, key, delta)), [1, opIncrement, key, '-12']);
 	assert.deepEqual(unpackFrame(encodeSetExpiryRequest(target, 0, 1, key, 500, 128)), [1, opSetExpiry, key, 500, 128]);
-	assert.deepEqual(unpackFrame(encodeScanRequest(target, 0, 1, 63, key, 1024)), [1, opScan, 63, key, 1024]);
+	assert.deepEqual(unpackFrame(encodeScanRequest(target, 0, 1, 63, key, 9, wholeRange)), [1, opScan, 63, key, 9]);
+	assert.deepEqual(unpackFrame(encodeCountRequest(target, 0, 1, wholeRange)), [1, opCount]);
+	for (const [lower, upper] of [
+		[key, undefined],
+		[undefined, key],
+		[Buffer.alloc(0), Buffer.alloc(keySizeMax)],
+	]) {
+		const options = { ...wholeRange, lower, upper, isLowerInclusive: true, isKeysOnly: true, pageSizeMax: 70_000 };
+		const end = encodeScanRequest(target, 0, 2 ** 32 - 1, 63, key, 65_536, options);
+		assert.ok(end <= callSize(key, Buffer.alloc(0), options, []));
+		const range = [scanKeysOnly | scanLowerInclusive, lower ?? null, upper ?? null];
+		assert.deepEqual(unpackFrame(end), [2 ** 32 - 1, opScan, 63, key, 65_536, ...range, 70_000]);
+		assert.deepEqual(unpackFrame(encodeCountRequest(target, 0, 1, options)), [1, opCount, ...range]);
+		for (const message of [
+			[3, opScan, 1, 'c', 10, ...range, 70_000],
+			[3, opScan, 1, 'c', 10, ...range],
+			[3, opCount, ...range],
+		]) {
+			const request = decode(message);
+			assert.equal(request.status, statusOk, request.message);
+			const decoded = decodeScanOptions(request.valueBytes, request.valueOffset, request.valueSize);
+			assert.deepEqual(
+				{
+					...decoded,
+					lower: decoded?.lower && Buffer.from(decoded.lower),
+					upper: decoded?.upper && Buffer.from(decoded.upper),
+				},
+				{ ...options, pageSizeMax: message.length === 9 ? 70_000 : 0 },
+			);
+		}
+	}
 	for (const count of [0, 1, 15, 16, 65_535]) {
 		const keys = Array.from({ length: count }, () => key.subarray(0, 1));
 		assert.deepEqual(unpackFrame(encodeGetManyRequest(target, 0, 2, keys)), [2, operationGetMany, keys]);
@@ -171,6 +208,14 @@ test('bad requests are refused with a status, and those without an id are unread
 		['MILLRACE_ARGUMENT', [1, opIncrement, 'k', 3]],
 		['MILLRACE_ARGUMENT', [1, opSetExpiry, 'k', 5, 1]],
 		['MILLRACE_ARGUMENT', [1, opScan, 0, 'k', 0]],
+		['MILLRACE_ARGUMENT', [1, opScan, 0, 'k', 1, 0]],
+		['MILLRACE_ARGUMENT', [1, opScan, 0, 'k', 1, 64, null, null]],
+		['MILLRACE_ARGUMENT', [1, opScan, 0, 'k', 1, scanHasLower, 'a', null]],
+		['MILLRACE_ARGUMENT', [1, opScan, 0, 'k', 1, 0, 5, null]],
+		['MILLRACE_ARGUMENT', [1, opScan, 0, 'k', 1, 0, 'a']],
+		['MILLRACE_ARGUMENT', [1, opScan, 0, 'k', 1, 0, null, null, valueSizeMax + 1]],
+		['MILLRACE_KEY_SIZE', [1, opCount, 0, null, Buffer.alloc(keySizeMax + 1)]],
+		['MILLRACE_ARGUMENT', [1, opCount, 0]],
 		['MILLRACE_ARGUMENT', [1, operationGetMany, 'k']],
 		['MILLRACE_ARGUMENT', [1, operationGetMany, ['k', 4]]],
 		['MILLRACE_KEY_SIZE', [1, operationGetMany, ['k', '']]],

@@ -10,6 +10,7 @@ import {
 	flagIfPresent,
 	flagKeepExpiry,
 	flagReturnOld,
+	opAppend,
 	opClear,
 	opCount,
 	opDelete,
@@ -162,6 +163,11 @@ export class FakePort implements CommandPort {
 		}
 		if (opcode === opCount) return { ...ok, number: entries.size };
 		if (opcode === opPut) return this.#put(entries, flags, expiresAtMs, key, value, old);
+		if (opcode === opAppend) {
+			const joined = Buffer.concat([old?.value ?? nothing, value]);
+			entries.set(key, { value: joined, expiresAtMs: old?.expiresAtMs ?? 0 });
+			return { ...ok, kind: replyValue, number: 9, bytes: Buffer.from(String(joined.length)) };
+		}
 		if (opcode === opIncrement) {
 			const before = old?.value.toString() ?? '0';
 			if (!/^-?\d+$/.test(before))

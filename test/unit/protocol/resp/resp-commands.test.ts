@@ -129,6 +129,10 @@ test('expiry', () =>
 
 test('counters', () =>
 	check([
+		['APPEND joined ab', ':2\r\n'],
+		['APPEND joined cde', ':5\r\n'],
+		['GET joined', '$5\r\nabcde\r\n'],
+		['APPEND joined', "-ERR wrong number of arguments for 'append' command\r\n"],
 		['INCR n', ':1\r\n'],
 		['INCRBY n 41', ':42\r\n'],
 		['DECR n', ':41\r\n'],
