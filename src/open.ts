@@ -18,7 +18,7 @@ export interface OpenOptions {
 	readonly syncIntervalMs?: number;
 	/** Bytes of a memtable; each partition has up to three. 1 MiB to 1 GiB, default 64 MiB. */
 	readonly memtableSize?: number;
-	/** Bytes of the block cache of each partition. 0 to 64 GiB, default 32 MiB. */
+	/** Bytes of the block cache of each partition. 0 to 2 GiB, default 32 MiB. */
 	readonly blockCacheSize?: number;
 	/** 'leveled' (the default): fastest reads and least space. 'tiered': least writing. May change from one opening to the next. */
 	readonly compaction?: PartitionOptions['compaction'];
@@ -32,7 +32,7 @@ export interface OpenOptions {
 	readonly stallTimeoutMs?: number;
 	/** Milliseconds a snapshot may be held. Default 10 minutes. */
 	readonly snapshotAgeMaxMs?: number;
-	/** Bytes that all files of the database may take; beyond, puts are refused with MILLRACE_DISK_FULL. 0 (the default): no limit. */
+	/** Bytes that all files together may take; beyond, puts are refused with MILLRACE_DISK_FULL. 0 (default): no limit. */
 	readonly diskBudget?: number;
 	/** Bytes set aside on the disk by each partition, so that deletes work when it is full. 0: none. Default 64 MiB. */
 	readonly reserveFileSize?: number;

@@ -88,6 +88,10 @@ export class RingHost implements PartitionHost {
 		this.sleepForRoom(log, () => log.hasRoom(groupSizeMax));
 	}
 
+	clockMs(): number {
+		return this.parts.clock.nowMs();
+	}
+
 	note(text: string): void {
 		this.parts.mail.note(text);
 	}

@@ -191,8 +191,8 @@ export class PartitionLoop {
 	}
 
 	/**
-	 * Tells the partition what was written since the last call, and holds the next writes back for as long as it asks. Only they are
-	 * held, in slices after which it is asked again, so that it may change its mind.
+	 * Tells the partition what was written since the last call, and holds the next writes back for as long as it asks. Only they
+	 * are held, in slices after which it is asked again, so that it may change its mind.
 	 */
 	#paceWrites(nowMs: number): void {
 		if (this.#writtenBytes === 0 && !this.#isHoldingWrites) return;

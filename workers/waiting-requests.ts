@@ -5,8 +5,9 @@
  *   ring ─┬─ a read of another key, a scan of another connection ──────> carried out at once
  *         └─ a write; a read of a key that waits to be written; ... ───> waiting ──(in order, when there is room)──> carried out
  *
- * What keeps its order: the writes among each other; for one sink, a read behind a write of its key (or of a range), and any other
- * request (scan, flush, snapshot, barrier) behind all that the sink has waiting. Two sinks have no order before either is answered.
+ * What keeps its order: the writes among each other; for one sink, a read behind a write of its key (or of a range), and any
+ * other request (scan, flush, snapshot, barrier) behind all that the sink has waiting. Between two sinks there is no order before
+ * either is answered.
  *
  * Bounded: when it is full the ring is left alone until there is room, as it would be without this. Copies are made here and
  * nowhere else on the path of a request: only while writes are stalled anyway. Runs on the partition's thread.

@@ -15,13 +15,16 @@ export interface RocksReport {
 	readonly warnings: readonly string[];
 }
 
+const writeSteps = ['fillrandom', 'overwrite', 'waitforcompaction'];
+const steps = [...writeSteps, 'readrandom', 'seekrandom', 'readseq', 'stats', 'compact', 'stats'];
+
 export function hasDbBench(): boolean {
 	return spawnSync('sh', ['-c', 'command -v db_bench']).status === 0;
 }
 
 export function dbBenchArguments(keyCount: number, readCount: number, cacheSize: number, directory: string): string[] {
 	return [
-		`--benchmarks=${['fillrandom', 'overwrite', 'waitforcompaction', 'readrandom', 'seekrandom', 'readseq'].join(',')},stats,compact,stats`,
+		`--benchmarks=${steps.join(',')}`,
 		`--num=${keyCount}`,
 		`--reads=${readCount}`,
 		'--threads=1',

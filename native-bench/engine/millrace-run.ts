@@ -1,13 +1,14 @@
 /** Runs the plan on a partition of the real engine, with the benchmark's worker in place of the partition's. */
 import { Engine } from '../../src/engine/engine.js';
-import { engineOptions, type OpenOptions } from '../../src/open.js';
+import { engineOptions } from '../../src/open.js';
+import type { PartitionOptions } from '../../src/storage/lsm/partition-options.js';
 import { type BenchPlan, type BenchReport, planVariable, reportPrefix } from './bench-plan.js';
 
 /** @returns the report, and milliseconds until the engine was open and until it was closed again */
 export async function runMillrace(
 	directory: string,
 	plan: BenchPlan,
-	options: OpenOptions,
+	storageOptions: Partial<PartitionOptions>,
 ): Promise<{ report: BenchReport; engineOpenMs: number; engineCloseMs: number }> {
 	process.env[planVariable] = JSON.stringify(plan);
 	const startMs = performance.now();
@@ -18,7 +19,8 @@ export async function runMillrace(
 	// A worker that dies at once must not be an unhandled rejection before anybody waits.
 	reported.catch(() => {});
 	const engine = await Engine.start({
-		...engineOptions(directory, { ...options, partitions: 1, durability: 'none' }),
+		...engineOptions(directory, { partitions: 1, durability: 'none' }),
+		storageOptionsFor: () => ({ ...storageOptions }),
 		partitionWorkerUrl: new URL('bench-worker.js', import.meta.url),
 		onNote: (text) => {
 			if (text.startsWith(reportPrefix)) settle?.resolve(JSON.parse(text.slice(reportPrefix.length)) as BenchReport);

@@ -43,7 +43,7 @@ export const segmentSpareCount = 2;
 /** Bytes of one commit group: bounds the buffer of the log thread and the work of one checksum. */
 export const groupSizeMax = 512 * KiB;
 /** Bytes of a decoded SSTable block before compression; entries larger than this have a block of their own. */
-export const blockSizeDefault = 16 * KiB;
+export const blockSizeDefault = 4 * KiB;
 /** Bytes of a block that is compressed, checked and decompressed in WebAssembly; larger ones are rare and take natives. */
 export const codecAreaSize = 256 * KiB;
 /** Bytes of linear memory behind those areas, a block cache: addresses stay small integers, below 2^31. */
@@ -88,6 +88,10 @@ export const snapshotAgeMaxMsDefault = 10 * 60 * 1000;
 export const snapshotCountMax = 10_000;
 /** Live range tombstones of a partition: all are held in memory, and each compaction reads its share. */
 export const rangeTombstoneCountMax = 10_000;
+/** Expiries heard of between two drains: some 1 ms of reading. */
+export const expirySliceCount = 256;
+/** Milliseconds an idle partition lets expiries gather before it wakes for them. */
+export const expiryTickMs = 20;
 /** Commands in one batch; their bytes are bounded like a value. */
 export const batchCountMax = 65_536;
 /** Versions one page of a scan looks at, at most: bounds its time where most are dead. */

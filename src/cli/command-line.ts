@@ -24,6 +24,8 @@ Examples:
   millrace set session:9 on --ttl-ms 60000       gone after a minute
   millrace export backup.jsonl                   every record, one JSON object a line
   millrace import backup.jsonl --url millrace://10.0.0.5:7379
+  millrace doctor ./data                         what is in a directory, and what is wrong with it
+  millrace verify ./data                         read and check every byte of it
   redis-cli -p 7379 get user:1                   the same port speaks the Redis protocol
 
 Exit codes:

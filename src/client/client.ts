@@ -199,8 +199,8 @@ export class Client implements AsyncDisposable {
 	}
 
 	/**
-	 * The entries of a range in the order of their keys, over all partitions. Not one moment's view: writes meanwhile may or may not be
-	 * seen. May be left in the middle.
+	 * The entries of a range in the order of their keys, over all partitions. Not one moment's view: writes meanwhile may
+	 * or may not be seen. May be left in the middle.
 	 */
 	scan(selection?: ScanSelection): AsyncIterable<ScannedEntry> {
 		const scan = checkScan(selection);

@@ -30,9 +30,9 @@ export const opGetExpiry = 3;
 /** -> payload = f64 expiresAtMs, then the value; number = version */
 export const opGetEntry = 4;
 /**
- * A page of live entries in key order, or against it. Key = the cursor, exclusive (empty: from the start of the range); argument =
- * entries at most; value = scan options (layout above); sequence = a pinned snapshot. A page ends at its limit of entries, of
- * bytes, or of versions looked at, so it may be empty before the end.
+ * A page of live entries in key order, or against it. Key = the cursor, exclusive (empty: from the start of the range);
+ * argument = entries at most; value = scan options (layout above); sequence = a pinned snapshot. A page ends at its limit of
+ * entries, of bytes, or of versions looked at, so it may be empty before the end.
  * -> payload of cursor and entries (layout above); number = 1 when the range has no more, else 0
  */
 export const opScan = 5;
@@ -50,7 +50,7 @@ export const opIncrement = 66;
 export const opSetExpiry = 67;
 /** Drops every entry of the partition. Key empty. */
 export const opClear = 68;
-/** Puts value behind the stored one (nothing stored: as opPut). Keeps the expiry. -> number = version; payload = decimal new size */
+/** Puts value behind the stored one (none: as opPut). Keeps the expiry. -> number = version; payload = decimal new size */
 export const opAppend = 69;
 /** Deletes every key in [key, value); an empty key: from the beginning, an empty value: to the end. -> number = version */
 export const opDeleteRange = 70;

@@ -1,6 +1,6 @@
 /**
- * Reads one page of a scan (layout: page in command-format.ts). Checks every length against the page before it believes it. What it
- * gives out is copied, so a page can be dropped while its entries live on.
+ * Reads one page of a scan (layout: page in command-format.ts). Checks every length against the page before it believes it.
+ * What it gives out is copied, so a page can be dropped while its entries live on.
  */
 import { copyOf, readF64, readU16, readU32 } from '../base/bytes.js';
 import { MillraceError } from '../base/errors.js';

@@ -18,7 +18,8 @@ interface Leak {
 /** Releases what a lost handle pinned. */
 export function releaseLost(leak: Leak): void {
 	leak.warn(
-		`a snapshot was never closed, and kept every version since on the disk: close it, or declare it with 'using'. Made ${leak.stack}`,
+		"a snapshot was never closed, and kept every version since on the disk: close it, or declare it with 'using'. " +
+			`Made ${leak.stack}`,
 	);
 	leak.release();
 }

@@ -122,7 +122,8 @@ function randomWrite(
 		const deltas = prng.chance(0.9) ? numbers : noNumbers;
 		return { opcode: opIncrement, flags, key, value: deltas[prng.below(deltas.length)], ...condition };
 	}
-	if (style === 2) return { opcode: opAppend, flags, key, value: randomValue(prng, mix.valueSizeMax >>> 3), ...condition };
+	if (style === 2)
+		return { opcode: opAppend, flags, key, value: randomValue(prng, mix.valueSizeMax >>> 3), ...condition };
 	if (prng.chance(0.3)) flags |= flagArgument | (prng.chance(0.4) ? flagSliding : 0);
 	const argument = randomExpiry(prng, nowMs);
 	if (style === 3) return { opcode: opSetExpiry, flags, argument, key, ...condition };

@@ -16,8 +16,8 @@ import type { FileSystem } from '../../src/env/ports.js';
 import type { PartitionOptions } from '../../src/storage/lsm/partition-options.js';
 import { PartitionHarness } from './partition-harness.js';
 import { liveEntries, type ModelEntry, type ModelState, PartitionModel } from './partition-model.js';
-import type { TestCommand } from './test-command.js';
 import { SimulatedDisk } from './simulated-disk.js';
+import type { TestCommand } from './test-command.js';
 
 type State = [string, ModelEntry][];
 

@@ -31,6 +31,10 @@ export const smallOptions: Partial<PartitionOptions> = {
 	blockSize: 512,
 	blockCacheSize: 64 * 1024,
 	reserveFileSize: 0,
+	// A few hundred commands fill three levels.
+	tableFileSize: 2048,
+	baseLevelSize: 4096,
+	levelSizeRatio: 3,
 };
 
 /** A log queue in memory; what `reserve` lends is full of old bytes, as in a ring. */
@@ -146,6 +150,10 @@ export class PartitionHarness implements PartitionHost {
 
 	commitPosition(): number {
 		return this.#position;
+	}
+
+	clockMs(): number {
+		return this.nowMs;
 	}
 
 	note(text: string): void {

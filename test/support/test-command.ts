@@ -40,20 +40,7 @@ export function commandBytes(command: TestCommand, offset = 0): Uint8Array {
 	const value = valueBytes(command);
 	const size = commandSize(flags, keyBytes.length, value.length);
 	const bytes = new Uint8Array(offset + size + 8).fill(0xee);
-	encodeCommand(
-		bytes,
-		offset,
-		opcode,
-		flags,
-		argument,
-		keyBytes,
-		0,
-		keyBytes.length,
-		value,
-		0,
-		value.length,
-		sequence,
-	);
+	encodeCommand(bytes, offset, opcode, flags, argument, keyBytes, 0, keyBytes.length, value, 0, value.length, sequence);
 	return bytes;
 }
 

@@ -63,7 +63,7 @@ export class TreeHarness implements PartitionHost {
 	constructor(options: Partial<PartitionOptions> = {}, disk = new SimulatedDisk()) {
 		this.disk = disk;
 		this.options = partitionOptions({ ...tinyLevels, ...options });
-		const recovered = recoverPartition(disk, this.directory, this.options);
+		const recovered = recoverPartition(disk, this.directory, this.options, this.nowMs);
 		this.tree = recovered.tree;
 		this.sequence = recovered.lastSequence;
 		this.tree.pinnedSequences = () => this.snapshots;
@@ -85,6 +85,10 @@ export class TreeHarness implements PartitionHost {
 	waitForLog(): void {}
 
 	note(): void {}
+
+	clockMs(): number {
+		return this.nowMs;
+	}
 
 	// --- writes -------------------------------------------------------------------------------------
 
@@ -132,6 +136,7 @@ export class TreeHarness implements PartitionHost {
 	// --- what happens beside it ---------------------------------------------------------------------
 
 	tick(): void {
+		while (this.tree.expiries.advance(this.nowMs, 1000, () => undefined));
 		this.maintenance.nowMs = this.nowMs;
 		this.maintenance.tick(this.nowMs);
 	}

@@ -7,8 +7,8 @@
  *   store:    the plan ─> the tree, under the sequences that were planned
  *
  * A batch takes one sequence number for each of its commands, also for one that changed nothing, unless none did. Between
- * `evaluate` and `store` nothing else may change the tree's content (it may be rotated). Values that are not the batch's own bytes
- * are copied, so a plan holds nothing that is lent but the batch. One plan, reused; the partition's thread only.
+ * `evaluate` and `store` nothing else may change the tree's content (it may be rotated). Values that are not the batch's own
+ * bytes are copied, so a plan holds nothing that is lent but the batch. One plan, reused; the partition's thread only.
  */
 import { assert } from '../../base/assert.js';
 import { compareBytes } from '../../base/bytes.js';
@@ -270,14 +270,7 @@ export class BatchPlan implements EntryStore {
 			const step = this.#slots[slot] - 1;
 			if (step < 0) return slot;
 			if (this.#hashes[step] !== hash) continue;
-			const order = compareBytes(
-				this.#batch,
-				this.#keyOffsets[step],
-				this.#keySizes[step],
-				key,
-				keyOffset,
-				keySize,
-			);
+			const order = compareBytes(this.#batch, this.#keyOffsets[step], this.#keySizes[step], key, keyOffset, keySize);
 			if (order === 0) return slot;
 		}
 	}

@@ -6,7 +6,7 @@
  * writes of one key and of a range; apply-batch.ts has batches, apply-read.ts reads. opClear is the tree's own affair.
  */
 import { unreachable } from '../../base/assert.js';
-import { compareBytes, copyBytes, writeU53 } from '../../base/bytes.js';
+import { compareBytes } from '../../base/bytes.js';
 import { statusNotFound } from '../../base/errors.js';
 import { valueSizeMax } from '../../base/limits.js';
 import {
@@ -35,7 +35,7 @@ import { addDecimals, zeroDecimal } from './decimal.js';
 import { kindPut, kindSlidingPut, kindTombstone, slidingPrefixSize } from './entry.js';
 import type { EntryStore } from './entry-store.js';
 import { findLive, found, newestSequence } from './find-live.js';
-import { scratchFor } from './scratch.js';
+import { joined, storeJoined } from './joined-value.js';
 
 const noBytes = new Uint8Array(0);
 /** Digits of a 64-bit integer with its sign. */
@@ -125,22 +125,15 @@ function applyPut(
 			slidingMs = found.slidingMs;
 		}
 	}
-	storeJoined(
-		store,
-		hash,
-		bytes,
-		keyOffset,
-		keySize,
-		sequence,
-		expiresAtMs,
-		slidingMs,
-		bytes,
-		keyOffset + keySize,
-		readCommandValueSize(bytes, offset),
-		noBytes,
-		0,
-		0,
-	);
+	const valueOffset = keyOffset + keySize;
+	const valueSize = readCommandValueSize(bytes, offset);
+	if (slidingMs === 0) {
+		store.put(hash, bytes, keyOffset, keySize, sequence, kindPut, expiresAtMs, bytes, valueOffset, valueSize);
+	} else {
+		const value = joined(slidingMs, bytes, valueOffset, valueSize, noBytes, 0, 0);
+		const storedSize = slidingPrefixSize + valueSize;
+		store.put(hash, bytes, keyOffset, keySize, sequence, kindSlidingPut, expiresAtMs, value, 0, storedSize);
+	}
 	noteWritten(sequence, result);
 }
 
@@ -362,51 +355,6 @@ function spanOf(flags: number, expiresAtMs: number, nowMs: number): number {
 function isVersionMet(bytes: Uint8Array, offset: number, isLive: boolean): boolean {
 	if ((bytes[offset + commandFlagsOffset] & flagSequence) === 0) return true;
 	return readCommandSequence(bytes, offset) === (isLive ? found.sequence : 0);
-}
-
-/** Stores head and tail as one value, and how far reads move its expiry. */
-function storeJoined(
-	store: EntryStore,
-	hash: number,
-	key: Uint8Array,
-	keyOffset: number,
-	keySize: number,
-	sequence: number,
-	expiresAtMs: number,
-	slidingMs: number,
-	head: Uint8Array,
-	headOffset: number,
-	headSize: number,
-	tail: Uint8Array,
-	tailOffset: number,
-	tailSize: number,
-): void {
-	if (slidingMs === 0 && tailSize === 0) {
-		store.put(hash, key, keyOffset, keySize, sequence, kindPut, expiresAtMs, head, headOffset, headSize);
-		return;
-	}
-	const value = joined(slidingMs, head, headOffset, headSize, tail, tailOffset, tailSize);
-	const valueSize = (slidingMs === 0 ? 0 : slidingPrefixSize) + headSize + tailSize;
-	const kind = slidingMs === 0 ? kindPut : kindSlidingPut;
-	store.put(hash, key, keyOffset, keySize, sequence, kind, expiresAtMs, value, 0, valueSize);
-}
-
-/** The prefix (if the entry slides), head and tail, in memory that the next command overwrites. */
-function joined(
-	slidingMs: number,
-	head: Uint8Array,
-	headOffset: number,
-	headSize: number,
-	tail: Uint8Array,
-	tailOffset: number,
-	tailSize: number,
-): Uint8Array {
-	const prefixSize = slidingMs === 0 ? 0 : slidingPrefixSize;
-	const bytes = scratchFor(prefixSize + headSize + tailSize);
-	if (slidingMs !== 0) writeU53(bytes, 0, slidingMs);
-	copyBytes(head, headOffset, bytes, prefixSize, headSize);
-	copyBytes(tail, tailOffset, bytes, prefixSize + headSize, tailSize);
-	return bytes;
 }
 
 function noteWritten(sequence: number, result: CommandResult): void {

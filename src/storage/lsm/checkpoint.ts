@@ -75,7 +75,10 @@ function refuseUnfit(fileSystem: FileSystem, target: string): void {
 		throw new MillraceError('MILLRACE_DIRECTORY', `${target} exists already: a checkpoint makes its own directory`);
 	}
 	if (!fileSystem.exists(parentOf(target))) {
-		throw new MillraceError('MILLRACE_DIRECTORY', `${parentOf(target)} does not exist: a checkpoint is made inside of it`);
+		throw new MillraceError(
+			'MILLRACE_DIRECTORY',
+			`${parentOf(target)} does not exist: a checkpoint is made inside of it`,
+		);
 	}
 }
 

@@ -1,6 +1,6 @@
 /**
- * Applies writes to a tree, live and in a replay: says first whether the active memtable has room for a write, and then carries it
- * out. In between the tree may be rotated, and nothing else.
+ * Applies writes to a tree, live and in a replay: says first whether the active memtable has room for a write, and then carries
+ * it out. In between the tree may be rotated, and nothing else.
  *
  *   prepare ─> roomHere: apply │ roomAfterRotation: rotate, apply │ roomNowhere: refuse │ roomUnneeded: apply says why
  *
@@ -53,14 +53,7 @@ export class CommandApplier {
 	}
 
 	/** Carries out what `prepare` said yes to. */
-	apply(
-		sequence: number,
-		nowMs: number,
-		hash: number,
-		bytes: Uint8Array,
-		offset: number,
-		result: CommandResult,
-	): void {
+	apply(sequence: number, nowMs: number, hash: number, bytes: Uint8Array, offset: number, result: CommandResult): void {
 		if (bytes[offset] !== opBatch) {
 			applyWrite(this.#tree, sequence, nowMs, hash, bytes, offset, result);
 			return;

@@ -1,6 +1,6 @@
 /**
- * The way of applied commands into the log: one group at a time, gathered in the log queue's own memory, with a place in a segment
- * found before anything is applied. Knows no command but by its size and sequence numbers.
+ * The way of applied commands into the log: one group at a time, gathered in the log queue's own memory, with a place in a
+ * segment found before anything is applied. Knows no command but by its size and sequence numbers.
  *
  *   reserve ─ apply ─ append … finish ─> log thread        reserve never waits: it says what is missing
  *

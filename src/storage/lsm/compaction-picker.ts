@@ -7,6 +7,8 @@
  *             3. when nobody writes: level 0 and the upper levels, until hardly more is stored than the last level holds
  *   tiered    level 0 alone: from the newest table on, as many as are of about one size (see `tieredCount`)
  */
+
+import { grandparentOverlapFactor } from '../../base/limits.js';
 import {
 	type Compaction,
 	type CompactionReason,
@@ -16,7 +18,6 @@ import {
 	rangesOverlap,
 	sizeOf,
 } from './compaction.js';
-import { grandparentOverlapFactor } from '../../base/limits.js';
 import { idleSpaceAmplification, lastLevel, levelScore, levelTargets, spaceAmplification } from './level-targets.js';
 import type { PartitionOptions } from './partition-options.js';
 import type { TableMeta } from './table/table-meta.js';
@@ -41,8 +42,8 @@ export interface PickerState {
 	readonly isIdle: boolean;
 	/** The oldest pinned snapshot; infinite when there is none. */
 	readonly oldestSnapshot: number;
-	/** Entries that expired at or before this are garbage. */
-	readonly expiredBeforeMs: number;
+	/** Entries of a table that a compaction may drop because they have expired. */
+	readonly expiredCountOf: (meta: TableMeta) => number;
 	/** Tables whose garbage a compaction could not remove. */
 	readonly exemptIds: ReadonlySet<number>;
 }
@@ -73,19 +74,11 @@ export function pickManual(
 }
 
 /** True when so much of a table is garbage that could be removed that a compaction is worth it for that alone. */
-export function isGarbage(meta: TableMeta, state: Pick<PickerState, 'oldestSnapshot' | 'expiredBeforeMs'>): boolean {
+export function isGarbage(meta: TableMeta, state: Pick<PickerState, 'oldestSnapshot' | 'expiredCountOf'>): boolean {
 	const isSeen = meta.maxSequence > state.oldestSnapshot;
 	if (!isSeen && meta.rangeTombstones.length > 0) return true;
-	const garbageCount = (isSeen ? 0 : meta.tombstoneCount) + expiredCount(meta, state.expiredBeforeMs);
+	const garbageCount = (isSeen ? 0 : meta.tombstoneCount) + state.expiredCountOf(meta);
 	return garbageCount >= meta.entryCount * garbageShareMin && garbageCount > 0;
-}
-
-/** Entries that have expired, as if expiries were spread evenly between the first and the last. */
-function expiredCount(meta: TableMeta, beforeMs: number): number {
-	if (meta.expiryCount === 0 || beforeMs < meta.minExpiresAtMs) return 0;
-	if (beforeMs >= meta.maxExpiresAtMs) return meta.expiryCount;
-	const span = meta.maxExpiresAtMs - meta.minExpiresAtMs;
-	return meta.expiryCount * ((beforeMs - meta.minExpiresAtMs) / span);
 }
 
 class LeveledPicker {
@@ -211,7 +204,7 @@ class LeveledPicker {
 		const found = this.#complete('manual', [first], level, outputLevel);
 		if (found === undefined) return 'blocked';
 		if (level === lastLevel) return found;
-		const end = this.#levels[level].findIndex((meta) => meta === asked.at(-1)) + 1;
+		const end = this.#levels[level].indexOf(asked[asked.length - 1]) + 1;
 		const index = this.#levels[level].indexOf(first);
 		return this.#withNeighbours(found, level, index, sizeOf(this.#levels[level].slice(index, end)));
 	}
@@ -241,7 +234,7 @@ class LeveledPicker {
 
 /** Anything at all that a rewrite at the bottom would remove. */
 function hasGarbage(meta: TableMeta, state: PickerState): boolean {
-	if (expiredCount(meta, state.expiredBeforeMs) > 0) return true;
+	if (state.expiredCountOf(meta) > 0) return true;
 	if (meta.maxSequence > state.oldestSnapshot) return false;
 	return meta.tombstoneCount > 0 || meta.rangeTombstones.length > 0 || meta.entryCount > meta.keyCount;
 }

@@ -17,10 +17,11 @@ import type { EditLog } from './edit-log.js';
 import type { Flusher } from './flusher.js';
 import type { JobFailure } from './jobs.js';
 import { idleSpaceAmplification, lastLevel, spaceAmplification } from './level-targets.js';
-import { ManualCompactions } from './manual-compactions.js';
 import { tableFileName } from './manifest/manifest-format.js';
-import type { CompactionJob, WrittenTables } from './table-jobs.js';
+import { ManualCompactions } from './manual-compactions.js';
+import type { TableMeta } from './table/table-meta.js';
 import type { TableReader } from './table/table-reader.js';
+import type { CompactionJob, WrittenTables } from './table-jobs.js';
 import type { Upkeep } from './upkeep.js';
 
 /** Without a write for this long, nobody minds the disk and the processor being used. */
@@ -29,6 +30,8 @@ const idleDelayMs = 2000;
 const lookIntervalMs = 10_000;
 /** Bytes a table may come out larger than its inputs, by another codec or smaller blocks: ids are reserved for this factor. */
 const growthFactorMax = 2;
+/** Ids reserved for one compaction at most; the last table takes the rest. */
+const outputCountLimit = 4096;
 
 export class Compactor {
 	readonly #upkeep: Upkeep;
@@ -102,6 +105,11 @@ export class Compactor {
 		return tree.active.maxSequence === 0 && tree.immutableCount === 0;
 	}
 
+	/** Everything was dropped. */
+	clear(): void {
+		this.#exemptIds.clear();
+	}
+
 	/** Begins what is worth it and may begin. */
 	maybeCompact(): void {
 		const { refusal, options } = this.#upkeep;
@@ -146,23 +154,34 @@ export class Compactor {
 		}
 	}
 
-	/** What a compaction at the bottom could not clean, another could not either. */
+	/** What a compaction at the bottom could not clean by what it knew, another could not either. */
 	#exempt(job: CompactionJob, tables: readonly TableReader[]): void {
 		for (const { id } of job.inputs) this.#exemptIds.delete(id);
 		if (job.outputLevel !== lastLevel) return;
-		const state = this.#state();
-		for (const { meta } of tables) if (isGarbage(meta, state)) this.#exemptIds.add(meta.id);
+		const oldestSnapshot = job.keepSequences[0] ?? Number.POSITIVE_INFINITY;
+		const { expiries } = this.#upkeep.tree;
+		const expiredCountOf = ({ id }: TableMeta): number => expiries.expiredCount(id, job.expiredBeforeMs);
+		for (const { meta } of tables) {
+			if (isGarbage(meta, { oldestSnapshot, expiredCountOf })) this.#exemptIds.add(meta.id);
+		}
+	}
+
+	/** What expired by then is gone for every replay, and the expiry index has heard of it. */
+	get #expiredBeforeMs(): number {
+		const { tree, nowMs } = this.#upkeep;
+		return Math.min(this.#isAllFlushed ? nowMs : this.#flusher.flushedTimestampMs, tree.expiries.processedMs);
 	}
 
 	#state(): PickerState {
-		const { tree, nowMs, clockMs } = this.#upkeep;
+		const { tree, clockMs } = this.#upkeep;
+		const expiredBeforeMs = this.#expiredBeforeMs;
 		const sinceWriteMs = clockMs - (this.#lastWriteMs ?? clockMs);
 		return {
 			levels: tree.levels.all.map((level) => level.metas),
 			running: this.running,
 			isIdle: sinceWriteMs >= idleDelayMs,
 			oldestSnapshot: tree.pinnedSequences()[0] ?? Number.POSITIVE_INFINITY,
-			expiredBeforeMs: this.#isAllFlushed ? nowMs : this.#flusher.flushedTimestampMs,
+			expiredCountOf: (meta) => tree.expiries.expiredCount(meta.id, expiredBeforeMs),
 			exemptIds: this.#exemptIds,
 		};
 	}
@@ -180,10 +199,7 @@ export class Compactor {
 		const { options, tree, host } = this.#upkeep;
 		const { inputs, outputLevel, isBottom, reason } = compaction;
 		const isTiered = outputLevel === 0;
-		const inputSize = sizeOf(inputs.map(({ meta }) => meta));
-		const cutSize = options.tableFileSize * grandparentOverlapFactor;
-		const cutCount = Math.ceil(sizeOf(compaction.grandparents) / cutSize);
-		const tableCountMax = isTiered ? 1 : Math.ceil((inputSize * growthFactorMax) / options.tableFileSize) + cutCount + 1;
+		const tableCountMax = isTiered ? 1 : outputCountMax(compaction, options.tableFileSize);
 		const firstTableId = this.#upkeep.takeFileId(tableCountMax);
 		const { clockMs } = this.#upkeep;
 		this.#running.set(firstTableId, { compaction, startedMs: clockMs });
@@ -199,11 +215,18 @@ export class Compactor {
 			grandparents: compaction.grandparents.map(({ upperBound, size }) => ({ upper: upperBound?.slice(), size })),
 			keepSequences: tree.pinnedSequences(),
 			isBottom,
-			expiredBeforeMs: this.#state().expiredBeforeMs,
+			expiredBeforeMs: this.#expiredBeforeMs,
 			codec: outputLevel === levelCountMax - 1 ? options.lastLevelCodec : 'lz4',
 			bitsPerKey: bloomBitsPerKey,
 			bytesPerSecond: reason === 'manual' ? 0 : options.compactionBytesPerSecond,
 		};
 		host.submitJob(job);
 	}
+}
+
+/** Tables that a compaction may come to: by size, and by where the level below makes it begin a new one. */
+function outputCountMax({ inputs, grandparents }: Compaction, tableFileSize: number): number {
+	const bySize = Math.ceil((sizeOf(inputs.map(({ meta }) => meta)) * growthFactorMax) / tableFileSize);
+	const byOverlap = Math.ceil(sizeOf(grandparents) / (tableFileSize * grandparentOverlapFactor));
+	return Math.min(bySize + byOverlap + 1, outputCountLimit);
 }

@@ -8,8 +8,8 @@
  *   open ──over the budget──> over ──5 % below it──> open
  *
  * The reserve is first made when there are tables that deletes could free: a quarter of its size. A small or short-lived database
- * does without. While full or over, puts are refused; reads go on, and so do deletes and compactions, which are what frees space. Without a
- * reserve file (size 0), full ends when a second has passed; what still finds no space says so again.
+ * does without. While full or over, puts are refused; reads go on, and so do deletes and compactions, which are what frees
+ * space. Without a reserve file (size 0), full ends when a second has passed; what still finds no space says so again.
  */
 
 /** Pause before work that found the disk full is tried again. */

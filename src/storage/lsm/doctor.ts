@@ -1,13 +1,18 @@
 /**
  * Explains in plain text what is in a partition's directory, and what is wrong with it, with a remedy for each problem. Reads the
- * manifest, the ends of the tables and the log, and changes nothing: nobody may have the partition open. That every byte of the tables
- * is right is for verify-partition.ts to say.
+ * manifest, the ends of the tables and the log, and changes nothing: nobody may have the partition open. That every byte of the
+ * tables is right is for verify-partition.ts to say.
  */
 import { hasCode } from '../../base/errors.js';
 import type { FileSystem } from '../../env/ports.js';
 import type { TableEntry } from './manifest/manifest-edit.js';
-import { manifestFileName, manifestFormatVersion, tableFileName, tableIdOf } from './manifest/manifest-format.js';
-import { currentFileName } from './manifest/manifest-format.js';
+import {
+	currentFileName,
+	manifestFileName,
+	manifestFormatVersion,
+	tableFileName,
+	tableIdOf,
+} from './manifest/manifest-format.js';
 import { type ManifestContents, readCurrent, readManifest } from './manifest/manifest-reader.js';
 import { isOrphan } from './remove-orphans.js';
 import { reserveFileName } from './reserve-file.js';

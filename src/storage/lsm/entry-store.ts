@@ -12,14 +12,7 @@ export interface EntryStore {
 	 * Newest version of a key with sequence <= maxSequence, tombstones included; deleted ranges are not looked at.
 	 * @param hash `keyHash` of the key
 	 */
-	get(
-		hash: number,
-		key: Uint8Array,
-		keyOffset: number,
-		keySize: number,
-		maxSequence: number,
-		view: EntryView,
-	): boolean;
+	get(hash: number, key: Uint8Array, keyOffset: number, keySize: number, maxSequence: number, view: EntryView): boolean;
 
 	/** Newest deletion of a range with sequence <= maxSequence that covers a key; 0: none. */
 	coverSequence(key: Uint8Array, keyOffset: number, keySize: number, maxSequence: number): number;

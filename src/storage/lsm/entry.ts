@@ -63,6 +63,8 @@ export interface EntryIterator extends EntryView {
 	seekBackward(key: Uint8Array, keyOffset: number, keySize: number, isInclusive: boolean): void;
 	/** One step in the direction of the last seek. */
 	next(): void;
+	/** Gives back what it holds, if anything: neither the iterator nor what it lent is used any more. */
+	close?(): void;
 }
 
 /** True when an entry with this expiry is gone at `nowMs`: expired exactly at its time, not after. */

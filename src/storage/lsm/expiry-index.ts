@@ -127,12 +127,17 @@ export class ExpiryIndex {
 		return this.#heap.length === 0 ? this.#nowMs : Math.min(this.#nowMs, this.#heap[0].nextMs - 1);
 	}
 
+	/** When the next row is due; infinite: none is waiting. May be early for tables not looked into yet. */
+	get nextMs(): number {
+		return this.#heap.length === 0 ? Number.POSITIVE_INFINITY : this.#heap[0].nextMs;
+	}
+
 	/**
-	 * The part of a table's entries that has expired, 0 … 1: at a quarter it is worth a compaction, at 1 nothing in it is alive.
-	 * Exact when nothing lags, before that a little low; 0 for tables without rows.
+	 * Entries of a table that expired by a time, which tells the picker what a compaction would clear away: exact but for some
+	 * thousand rows. 0 for tables of format 1, which have no rows.
 	 */
-	expiredShare(tableId: number, nowMs: number): number {
-		return this.#tables.get(tableId)?.expiredShare(nowMs) ?? 0;
+	expiredCount(tableId: number, timeMs: number): number {
+		return this.#tables.get(tableId)?.expiredCount(timeMs) ?? 0;
 	}
 
 	#addTable(table: ExpiryTable, startMs: number): void {

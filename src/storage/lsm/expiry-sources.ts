@@ -134,13 +134,9 @@ export class TableExpiries implements ExpirySource {
 		this.nextMs = cursor.valid ? cursor.expiresAtMs : Number.POSITIVE_INFINITY;
 	}
 
-	/** Part of the entries that expired by `nowMs`: exact once every row due was given out, before that up to one block low. */
-	expiredShare(nowMs: number): number {
-		const { minExpiresAtMs, maxExpiresAtMs, expiryCount, entryCount } = this.#table.meta;
-		if (nowMs < minExpiresAtMs) return 0;
-		if (nowMs >= maxExpiresAtMs) return expiryCount / entryCount;
-		const certainCount = this.#directory.rowNumbers[this.#directory.find(nowMs + 1)];
-		return Math.max(certainCount, this.#cursor?.rowNumber ?? 0) / entryCount;
+	/** Entries that expired by a time: exact but for the rows of one block. */
+	expiredCount(timeMs: number): number {
+		return this.#directory.countBefore(timeMs, this.#table.meta.maxExpiresAtMs);
 	}
 
 	#mustCursor(): ExpiryCursor {

@@ -72,11 +72,19 @@ export class LevelIterator implements EntryIterator {
 		else this.#settle();
 	}
 
+	close(): void {
+		this.valid = false;
+		this.#table?.close?.();
+		this.#table = undefined;
+		this.#index = -1;
+	}
+
 	/** Makes a table the current one; one that is already so keeps what it has read. */
 	#enter(index: number): EntryIterator | undefined {
 		if (index === this.#index) return this.#table;
 		const isThere = index >= 0 && index < this.#tables.length;
 		this.#index = index;
+		this.#table?.close?.();
 		this.#table = isThere ? this.#tables[index].iterator() : undefined;
 		return this.#table;
 	}

@@ -99,7 +99,8 @@ export class LevelReport {
 
 	#levelRow(level: Level, number: number, target: number): Record<string, unknown> {
 		const { metas } = level;
-		const sum = (of: (meta: (typeof metas)[number]) => number): number => metas.reduce((all, meta) => all + of(meta), 0);
+		const sum = (of: (meta: (typeof metas)[number]) => number): number =>
+			metas.reduce((all, meta) => all + of(meta), 0);
 		const { count, readBytes, writtenBytes } = this.#compactor.counters.levels[number];
 		return {
 			level: number,

@@ -1,7 +1,7 @@
 /**
- * Walks the live entries of a range, in either direction, at one sequence number and one time: of each key the newest version that
- * is visible, unless it is a tombstone, expired, or of a deleted range. Works in steps of one stored version, so that a long walk
- * can be done in slices between other work, and broken off after any number of them.
+ * Walks the live entries of a range, in either direction, at one sequence number and one time: of each key the newest version
+ * that is visible, unless it is a tombstone, expired, or of a deleted range. Works in steps of one stored version, so that a long
+ * walk can be done in slices between other work, and broken off after any number of them.
  *
  *   start(after, range) ─ { step() ─ true: use `entry`, then pass() }* until isAtEnd ─ close()
  *
@@ -158,6 +158,7 @@ export class LiveCursor {
 	/** Lets go of everything. Closing again does nothing. */
 	close(): void {
 		lost.unregister(this);
+		this.entry.close();
 		for (const source of this.#sources.splice(0)) source.unpin();
 	}
 

@@ -12,8 +12,10 @@ import { assert } from '../../base/assert.js';
 import { levelCountMax } from '../../base/limits.js';
 import type { EntryView, RangeTombstone } from './entry.js';
 import type { EntryStore } from './entry-store.js';
+import { ExpiryIndex } from './expiry-index.js';
 import { Levels } from './levels.js';
 import { Memtable } from './memtable/memtable.js';
+import { arenaUsedWord } from './memtable/memtable-format.js';
 import type { PartitionOptions } from './partition-options.js';
 import { Pinned } from './pinned.js';
 import { RangeTombstoneSet } from './range-tombstone-set.js';
@@ -39,6 +41,8 @@ export class LsmTree implements EntryStore {
 	/** Of all memtables and tables. May still hold some that a compaction dropped: they cover nothing any more. */
 	#rangeTombstones: RangeTombstoneSet;
 	#view: ReadView;
+	/** When the entries of all memtables and tables expire. */
+	readonly expiries: ExpiryIndex;
 	/** Tables asked by reads of a key, for each level. */
 	readonly readCounts = new Float64Array(levelCountMax);
 	/**
@@ -49,9 +53,14 @@ export class LsmTree implements EntryStore {
 	/** Where reads can still come, beside now: the pinned snapshots, ascending. */
 	pinnedSequences: () => readonly number[] = () => [];
 
-	/** @param tables in any order */
-	constructor(options: PartitionOptions, tables: readonly LeveledTable[]) {
+	/**
+	 * @param tables in any order
+	 * @param openedAtMs what the clock shows: what expired before is no news
+	 */
+	constructor(options: PartitionOptions, tables: readonly LeveledTable[], openedAtMs: number) {
 		this.#options = options;
+		this.expiries = new ExpiryIndex(openedAtMs);
+		for (const { table } of tables) this.expiries.addTable(table);
 		const pinned = tables.map(({ table, level }) => ({ table: pinnedTable(table), level }));
 		this.#levels = Levels.arrange(pinned);
 		for (const { table } of pinned) table.unpin();
@@ -124,7 +133,10 @@ export class LsmTree implements EntryStore {
 		valueOffset: number,
 		valueSize: number,
 	): void {
-		this.active.put(hash, key, keyOffset, keySize, sequence, kind, expiresAtMs, value, valueOffset, valueSize);
+		const { active } = this;
+		const entry = active.words[arenaUsedWord];
+		active.put(hash, key, keyOffset, keySize, sequence, kind, expiresAtMs, value, valueOffset, valueSize);
+		if (expiresAtMs !== 0) this.expiries.addMemtableEntry(active, entry, expiresAtMs);
 	}
 
 	/** Adds a deleted range, newer than all that is stored, to the active memtable. The caller made sure of room. */
@@ -167,6 +179,10 @@ export class LsmTree implements EntryStore {
 	clear(sequence: number): number[] {
 		const dropped = [this.#active, ...this.#immutables, ...this.#flushed];
 		const old = this.#levels;
+		this.expiries.replace({
+			removedMemtables: dropped.map((memtable) => memtable.value),
+			removedTableIds: [...old.tables()].map((table) => table.value.meta.id),
+		});
 		this.#active = this.#mustTakeMemtable();
 		this.#immutables = [];
 		this.#flushed = [];
@@ -195,6 +211,7 @@ export class LsmTree implements EntryStore {
 		if (this.#immutables.at(-1) !== memtable) return false;
 		this.#immutables.pop();
 		this.#flushed.unshift(memtable);
+		this.expiries.replace({ removedMemtables: [memtable.value], addedTables: table === undefined ? [] : [table] });
 		if (table !== undefined) {
 			const pinned = pinnedTable(table);
 			this.#setLevels(this.#levels.withNewest(pinned));
@@ -222,17 +239,26 @@ export class LsmTree implements EntryStore {
 	): boolean {
 		if (!this.hasTables(inputIds)) return false;
 		const gone = new Set(inputIds);
-		const inputs = [...this.#levels.tables()].filter((table) => gone.has(table.value.meta.id)).map(({ value }) => value);
+		const inputs = [...this.#levels.tables()]
+			.filter((table) => gone.has(table.value.meta.id))
+			.map(({ value }) => value);
+		this.expiries.replace({ removedTableIds: inputIds, addedTables: outputs });
 		const added = outputs.map(pinnedTable);
 		this.#setLevels(this.#levels.replace(inputIds, outputLevel, added));
 		for (const table of added) table.unpin();
 		for (const { meta } of inputs) {
 			if (hasDroppedAbsent) this.absenceSequence = Math.max(this.absenceSequence, meta.maxSequence);
 		}
-		if (inputs.some(({ meta }) => meta.rangeTombstones.length > 0)) {
-			this.#rangeTombstones = this.#collectRangeTombstones();
+		if (inputs.every(({ meta }) => meta.rangeTombstones.length === 0)) {
+			this.#renewView();
+			return true;
 		}
+		// Flushed memtables may hold what the dropped tombstones hid: reads must not find it there again.
+		const flushed = this.#flushed;
+		this.#flushed = [];
+		this.#rangeTombstones = this.#collectRangeTombstones();
 		this.#renewView();
+		for (const memtable of flushed) memtable.unpin();
 		return true;
 	}
 
@@ -268,9 +294,7 @@ export class LsmTree implements EntryStore {
 
 	#collectRangeTombstones(): RangeTombstoneSet {
 		const found: RangeTombstone[] = [];
-		// Flushed ones too: they are still read from, and what their tombstones cover may be gone from the tables with them.
-		const memtables = [this.#active, ...this.#immutables, ...this.#flushed];
-		for (const memtable of memtables) found.push(...memtable.value.rangeTombstones());
+		for (const memtable of [this.#active, ...this.#immutables]) found.push(...memtable.value.rangeTombstones());
 		for (const table of this.#levels.tables()) found.push(...table.value.meta.rangeTombstones);
 		return RangeTombstoneSet.build(found, this.pinnedSequences());
 	}

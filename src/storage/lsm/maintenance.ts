@@ -21,8 +21,8 @@ import type { PartitionHost } from './partition.js';
 import type { PartitionOptions } from './partition-options.js';
 import type { RecoveredPartition } from './recovery.js';
 import { SegmentKeeper } from './segment-keeper.js';
-import type { CompactionJob, FlushJob, WrittenTables } from './table-jobs.js';
 import type { TableReader } from './table/table-reader.js';
+import type { CompactionJob, FlushJob, WrittenTables } from './table-jobs.js';
 import { Upkeep } from './upkeep.js';
 import type { VerifyReport } from './verify-partition.js';
 import { judgeWrites, type WriteReason, type WriteVerdict } from './write-control.js';
@@ -41,6 +41,8 @@ export class Maintenance {
 	readonly #house: Housekeeping;
 	readonly #gate: WriteGate;
 	readonly #report: LevelReport;
+	/** Whether writes go on, as of the last drain or job. */
+	#verdict: WriteVerdict;
 
 	constructor(
 		fileSystem: FileSystem,
@@ -59,6 +61,7 @@ export class Maintenance {
 		this.#house = new Housekeeping(this.#upkeep, this.#edits, () => this.#flusher.isIdle && this.#compactor.isIdle);
 		this.#gate = new WriteGate(options.stallTimeoutMs);
 		this.#report = new LevelReport(this.#upkeep, this.#flusher, this.#compactor);
+		this.#verdict = this.#judge();
 		this.#upkeep.noteUsage();
 		this.#goOn();
 	}
@@ -121,7 +124,7 @@ export class Maintenance {
 		if (!disk.mayWrite(isDelete)) return statusOf('MILLRACE_DISK_FULL');
 		// A clear ends in an edit at once, and in an empty tree.
 		if (opcode === opClear) return recovered.manifest.isStuck ? this.waitStatus : statusOk;
-		return this.#gate.admit(this.#verdict(), clockMs);
+		return this.#verdict.state === 'stopped' ? this.#gate.admit(this.#verdict, clockMs) : statusOk;
 	}
 
 	/**
@@ -136,7 +139,7 @@ export class Maintenance {
 			this.#flusher.onWritten(bytes);
 			this.#compactor.onWritten();
 		}
-		return this.#gate.delayMs(bytes, this.#verdict(), nowMs);
+		return this.#gate.delayMs(bytes, this.#judge(), nowMs);
 	}
 
 	/** Compacts a range of keys down to the last level. What must be in it was flushed. @param upper empty: to the end */
@@ -180,6 +183,7 @@ export class Maintenance {
 		this.#finishGroup();
 		const removeTables = this.#upkeep.tree.clear(sequence);
 		this.#flusher.clear();
+		this.#compactor.clear();
 		this.#edits.put({ removeTables, flushedSequence: sequence });
 		this.#edits.doom(removeTables.map(tableFileName));
 	}
@@ -191,7 +195,11 @@ export class Maintenance {
 		if (job.kind === 'flush' || job.kind === 'compact') this.#onTablesWritten(job, result as WrittenTables, failure);
 	}
 
-	#onTablesWritten(job: FlushJob | CompactionJob, result: WrittenTables | undefined, failure: JobFailure | undefined): void {
+	#onTablesWritten(
+		job: FlushJob | CompactionJob,
+		result: WrittenTables | undefined,
+		failure: JobFailure | undefined,
+	): void {
 		const tables: TableReader[] = [];
 		try {
 			if (failure === undefined) for (const { id } of result?.tables ?? []) tables.push(this.#upkeep.openTable(id));
@@ -222,15 +230,18 @@ export class Maintenance {
 		this.#upkeep.clockMs = nowMs;
 		const isRoomBack = this.#upkeep.disk.tick(nowMs);
 		if (this.#compactor.tick(nowMs) || isRoomBack) this.#goOn();
-		if (this.#gate.stallReason !== '') this.#gate.tick((reason) => this.#isOver(reason), this.#verdict(), nowMs);
+		if (this.#gate.stallReason !== '') this.#gate.tick((reason) => this.#isOver(reason), this.#judge(), nowMs);
 	}
 
 	/** Begins whatever is due and may begin. The reserve comes last: it must not take room from what frees some. */
 	#goOn(): void {
+		// Jobs that fail again and again use up ids without an edit that promises more.
+		if (this.#upkeep.recovered.manifest.isShortOfIds && !this.#upkeep.isStopped) this.#edits.put({});
 		this.#segments.maybePrepare();
 		this.#flusher.maybeFlush();
 		this.#compactor.maybeCompact();
 		this.#house.maybePrepare();
+		this.#judge();
 	}
 
 	/** Keeps spare segments ready. */
@@ -239,19 +250,20 @@ export class Maintenance {
 	}
 
 	/** Whether writes go on: every state has its reason. */
-	#verdict(): WriteVerdict {
-		return judgeWrites(this.#report.pressure(), this.#upkeep.options);
+	#judge(): WriteVerdict {
+		this.#verdict = judgeWrites(this.#report.pressure(), this.#upkeep.options);
+		return this.#verdict;
 	}
 
 	#isOver(reason: WriteReason): boolean {
 		const { tree, recovered } = this.#upkeep;
 		if (reason === 'memtables') return tree.canRotate;
 		if (reason === 'log') return recovered.segments.spareCount > 0;
-		return this.#verdict().state !== 'stopped';
+		return this.#judge().state !== 'stopped';
 	}
 
 	#verdictText(): Record<string, unknown> {
-		const { state, reason, bytesPerSecond } = this.#verdict();
+		const { state, reason, bytesPerSecond } = this.#judge();
 		return { state, reason, bytesPerSecond: Number.isFinite(bytesPerSecond) ? Math.round(bytesPerSecond) : null };
 	}
 
@@ -259,7 +271,7 @@ export class Maintenance {
 		const { options, tree } = this.#upkeep;
 		const levelZeroCount = tree.levels.all[0].tables.length;
 		return (
-			`writes outran compaction for ${options.stallTimeoutMs} ms (${this.#gate.stallReason || this.#verdict().reason}; ` +
+			`writes outran compaction for ${options.stallTimeoutMs} ms (${this.#gate.stallReason || this.#verdict.reason}; ` +
 			`${tree.immutableCount} memtables wait, ${levelZeroCount} tables in level 0): nothing was written, try again later`
 		);
 	}

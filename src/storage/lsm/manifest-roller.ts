@@ -3,9 +3,9 @@
  *
  *   prepare (job) ─> ready ─> an edit finds the manifest long or short of room: roll (log thread) ─> durable ─> prepare …
  *
- * The next successor is ordered only when the roll is durable: until then CURRENT.tmp is the log thread's. When there is no space for
- * one, edits go on into the old manifest; once its room is nearly used up, nothing that ends in an edit is begun (the
- * disk is full then). Partition's thread only.
+ * The next successor is ordered only when the roll is durable: until then CURRENT.tmp is the log thread's. When there is no space
+ * for one, edits go on into the old manifest; once its room is nearly used up, nothing that ends in an edit is begun (the disk is
+ * full then). Partition's thread only.
  */
 import type { JobFailure } from './jobs.js';
 import { manifestFileName } from './manifest/manifest-format.js';

@@ -71,6 +71,11 @@ export class MergeIterator implements EntryIterator {
 		this.#replay();
 	}
 
+	close(): void {
+		this.valid = false;
+		for (const source of this.#sources) source.close?.();
+	}
+
 	/**
 	 * Moves only the winning source: to its first key >= the given one, backward to its last key below it. The key is ahead of the
 	 * present one. Spares a walk what it knows to be dead there.

@@ -11,16 +11,22 @@ const creditMsMax = 200;
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
+function sleepThread(ms: number): void {
+	Atomics.wait(sleeper, 0, 0, ms);
+}
+
 export class Pace {
 	readonly #bytesPerSecond: number;
 	readonly #clock: Clock | undefined;
+	readonly #sleep: (ms: number) => void;
 	/** Time at which what was written so far may have been written. */
 	#dueMs = 0;
 
 	/** @param bytesPerSecond 0: no limit. @param clock without one there is no limit either */
-	constructor(bytesPerSecond: number, clock: Clock | undefined) {
+	constructor(bytesPerSecond: number, clock: Clock | undefined, sleep = sleepThread) {
 		this.#bytesPerSecond = bytesPerSecond;
 		this.#clock = clock;
+		this.#sleep = sleep;
 	}
 
 	/** Call after writing. Returns when that many bytes were due. */
@@ -33,7 +39,7 @@ export class Pace {
 		let leftMs = this.#dueMs - nowMs;
 		while (leftMs >= 1) {
 			const sliceMs = Math.min(leftMs, sliceMsMax);
-			Atomics.wait(sleeper, 0, 0, sliceMs);
+			this.#sleep(sliceMs);
 			leftMs -= sliceMs;
 		}
 	}

@@ -7,6 +7,7 @@ import {
 	baseLevelSizeDefault,
 	blockCacheSizeDefault,
 	blockSizeDefault,
+	codecTailSizeMax,
 	compactionConcurrencyMax,
 	compactionDebtSlow,
 	compactionDebtStop,
@@ -25,6 +26,7 @@ import {
 	tableFileSizeDefault,
 } from '../../base/limits.js';
 import { type ChoiceRow, checkOptions, type NumberRow } from '../../base/option-table.js';
+import { blockSizeMax } from './table/table-format.js';
 
 export interface PartitionOptions {
 	/** Arena of one memtable. A value must fit an empty one. */
@@ -89,8 +91,8 @@ export const partitionOptionTable = {
 	memtableCountMax: number('memtables at most', 'memtables', memtableCountMax, 2, 16),
 	segmentSize: number('log segment', 'bytes', segmentSizeDefault, 4 * KiB, GiB),
 	segmentSpareCount: number('log segments kept ready', 'segments', segmentSpareCount, 1, 64),
-	blockSize: number('data block of a table', 'bytes', blockSizeDefault, 256, 4 * MiB),
-	blockCacheSize: number('cache of decompressed blocks', 'bytes', blockCacheSizeDefault, 0, 64 * GiB),
+	blockSize: number('data block of a table', 'bytes', blockSizeDefault, 256, blockSizeMax),
+	blockCacheSize: number('cache of decompressed blocks', 'bytes', blockCacheSizeDefault, 0, codecTailSizeMax),
 	compaction: choice('leveled reads fastest and takes the least space, tiered writes the least', 'leveled', 'tiered'),
 	levelZeroCountTrigger: number('tables of level 0 that are compacted', 'tables', levelZeroCountTrigger, 2, 1000),
 	levelZeroSlowCount: number('tables of level 0 that slow writes down', 'tables', levelZeroSlowCount, 3, 10_000),
@@ -98,7 +100,13 @@ export const partitionOptionTable = {
 	levelSizeRatio: number('a level holds so many times the one above it', 'times', levelSizeRatioDefault, 2, 100),
 	baseLevelSize: number('level that level 0 goes into', 'bytes', baseLevelSizeDefault, 4 * KiB, TiB),
 	tableFileSize: number('table file, at about which a new one is begun', 'bytes', tableFileSizeDefault, KiB, GiB),
-	compactionDebtSlow: number('bytes still to compact that slow writes down', 'bytes', compactionDebtSlow, KiB, 64 * TiB),
+	compactionDebtSlow: number(
+		'bytes still to compact that slow writes down',
+		'bytes',
+		compactionDebtSlow,
+		KiB,
+		64 * TiB,
+	),
 	compactionDebtStop: number('bytes still to compact that stop writes', 'bytes', compactionDebtStop, KiB, 64 * TiB),
 	compactionConcurrency: number('compactions at once', 'compactions', compactionConcurrencyMax, 1, 16),
 	compactionBytesPerSecond: number('bytes a second that compactions write; 0: no limit', 'bytes/s', 0, 64 * KiB, TiB, {
@@ -108,9 +116,16 @@ export const partitionOptionTable = {
 	stallTimeoutMs: number('how long a stopped write waits', 'ms', stallTimeoutMsDefault, 0, dayMs),
 	snapshotAgeMaxMs: number('how long a snapshot may be held', 'ms', snapshotAgeMaxMsDefault, 10, 30 * dayMs),
 	diskBudget: number('bytes the files may take; 0: no limit', 'bytes', 0, 64 * KiB, 1024 * TiB, { mayBeZero: true }),
-	reserveFileSize: number('file that is given up when the disk is full; 0: none', 'bytes', reserveFileSizeDefault, KiB, GiB, {
-		mayBeZero: true,
-	}),
+	reserveFileSize: number(
+		'file that is given up when the disk is full; 0: none',
+		'bytes',
+		reserveFileSizeDefault,
+		KiB,
+		GiB,
+		{
+			mayBeZero: true,
+		},
+	),
 	manifestEditCountMax: number('edits before the manifest is begun anew', 'edits', manifestEditCountMax, 1, 1_000_000),
 	damagedLog: choice('what to do with a log that is damaged before its end', 'refuse', 'truncate'),
 } as const satisfies Record<keyof PartitionOptions, NumberRow | ChoiceRow>;
@@ -130,7 +145,12 @@ const relations: readonly Relation[] = [
 ];
 
 /** Bytes the log takes when all memtables are full. */
-function logSizeMax({ memtableSize, memtableCountMax: count, segmentSize, segmentSpareCount: spares }: PartitionOptions): number {
+function logSizeMax({
+	memtableSize,
+	memtableCountMax: count,
+	segmentSize,
+	segmentSpareCount: spares,
+}: PartitionOptions): number {
 	return (Math.ceil((count * memtableSize) / segmentSize) + 1 + spares) * segmentSize;
 }
 

@@ -28,8 +28,9 @@ import { applyRead, foundStoredSize, touchFound } from './apply-read.js';
 import { CommandApplier, roomAfterRotation, roomNowhere, roomUnneeded } from './command-applier.js';
 import { CommandLog, logLacksSegment, logReady } from './command-log.js';
 import type { CommandResult } from './command-result.js';
-import type { Job } from './jobs.js';
+import { ExpiryWatch } from './expiry-watch.js';
 import { type Explanation, explainRead } from './explain.js';
+import type { Job } from './jobs.js';
 import { keyHash } from './key-hash.js';
 import { LiveCursor } from './live-cursor.js';
 import type { LogQueue } from './log-queue.js';
@@ -58,6 +59,8 @@ export interface PartitionHost {
 	waitForLog(): void;
 	/** A line for a person. */
 	note(text: string): void;
+	/** Milliseconds since the epoch. */
+	clockMs(): number;
 }
 
 export class Partition {
@@ -67,24 +70,28 @@ export class Partition {
 	readonly #applier: CommandApplier;
 	readonly #log: CommandLog;
 	readonly #snapshots: SnapshotRegistry;
+	readonly #expiry: ExpiryWatch;
 	readonly #touch = new SlidingTouch();
 	#touchCount = 0;
 	#touchMissedCount = 0;
 	/** A touch found no room in the active memtable: with no write to come, the next drain rotates. */
 	#needsRotation = false;
+	/** Writes of the drain under way are admitted: what decides about that changes slowly. */
+	#isAdmitted = false;
 	#nowMs: number;
 	readonly maintenance: Maintenance;
 
 	/** Recovers what is on disk. @throws MILLRACE_CORRUPT, MILLRACE_FORMAT_NEWER, or the system's error */
 	constructor(fileSystem: FileSystem, directory: string, host: PartitionHost, options: Partial<PartitionOptions> = {}) {
 		this.#options = partitionOptions(options);
-		this.#recovered = recoverPartition(fileSystem, directory, this.#options);
+		this.#recovered = recoverPartition(fileSystem, directory, this.#options, host.clockMs());
 		const { tree, segments, lastSequence, lastTimestampMs } = this.#recovered;
 		this.#tree = tree;
 		this.#nowMs = lastTimestampMs;
 		this.#applier = new CommandApplier(tree, this.#options.memtableSize);
 		this.#log = new CommandLog(host, segments, lastSequence, lastTimestampMs);
 		this.#snapshots = new SnapshotRegistry(this.#options.snapshotAgeMaxMs, (text) => host.note(text));
+		this.#expiry = new ExpiryWatch(tree, (text) => host.note(text));
 		tree.pinnedSequences = () => this.#snapshots.sequences;
 		this.maintenance = new Maintenance(fileSystem, directory, this.#options, host, this.#recovered, () =>
 			this.finishGroup(),
@@ -107,9 +114,11 @@ export class Partition {
 	/** Starts a drain. Time never runs backwards here, whatever the clock does. */
 	begin(nowMs: number): void {
 		this.#nowMs = Math.max(this.#nowMs, nowMs);
+		this.#isAdmitted = false;
 		this.#log.nowMs = this.#nowMs;
 		this.maintenance.nowMs = this.#nowMs;
 		this.#snapshots.tick(this.#nowMs);
+		this.#expiry.tick(this.#nowMs);
 		if (this.#needsRotation) {
 			this.#needsRotation = false;
 			this.maybeRotate();
@@ -118,10 +127,13 @@ export class Partition {
 
 	/** Milliseconds until `begin` and `maintenance.tick` have something to do of themselves; undefined: they have not. */
 	tickDelayMs(nowMs: number): number | undefined {
-		const snapshotsMs = this.#snapshots.tickDelayMs(Math.max(this.#nowMs, nowMs));
-		const maintenanceMs = this.maintenance.tickDelayMs(nowMs);
-		if (snapshotsMs === undefined || maintenanceMs === undefined) return snapshotsMs ?? maintenanceMs;
-		return Math.min(snapshotsMs, maintenanceMs);
+		const laterMs = Math.max(this.#nowMs, nowMs);
+		const delayMs = Math.min(
+			this.#snapshots.tickDelayMs(laterMs) ?? Number.POSITIVE_INFINITY,
+			this.#expiry.tickDelayMs(laterMs) ?? Number.POSITIVE_INFINITY,
+			this.maintenance.tickDelayMs(nowMs) ?? Number.POSITIVE_INFINITY,
+		);
+		return delayMs === Number.POSITIVE_INFINITY ? undefined : delayMs;
 	}
 
 	/** The hash of a command's key, for the calls below. */
@@ -193,8 +205,11 @@ export class Partition {
 	/** Makes room for a write. @returns statusOk, statusWait, or the status of an error that refuses it */
 	prepareWrite(hash: number, bytes: Uint8Array, offset: number): number {
 		if (this.maintenance.refusal !== undefined) return statusOf(this.maintenance.refusal.code);
-		const admitted = this.maintenance.admit(bytes[offset]);
-		if (admitted !== statusOk) return admitted;
+		if (!this.#isAdmitted || bytes[offset] === opClear) {
+			const admitted = this.maintenance.admit(bytes[offset]);
+			if (admitted !== statusOk) return admitted;
+			this.#isAdmitted = !this.maintenance.isDiskFull;
+		}
 		if (bytes[offset] === opClear) {
 			if (!this.#tree.maybeFreeArena()) return this.maintenance.waitStatus;
 		} else {
@@ -270,6 +285,7 @@ export class Partition {
 			recovered: this.#recovered,
 			maintenance: this.maintenance,
 			snapshots: this.#snapshots,
+			expiry: this.#expiry,
 			lastSequence: this.lastSequence,
 			nowMs: this.#nowMs,
 			touches: { count: this.#touchCount, missedCount: this.#touchMissedCount },
@@ -294,9 +310,9 @@ export class Partition {
 		return this.#applier.refuseBatch('MILLRACE_BUSY', tooManyRanges);
 	}
 
-	/** Not a matter of the command alone, so a replay does not ask. */
+	/** Each makes two fragments at most. Not a matter of the command alone, so a replay does not ask. */
 	#mayDeleteRanges(count: number): boolean {
-		return this.#tree.rangeTombstones.fragmentCount + count <= rangeTombstoneCountMax;
+		return this.#tree.rangeTombstones.fragmentCount + 2 * count <= 2 * rangeTombstoneCountMax;
 	}
 
 	/** What snapshots saw is gone as well: they are released. */

@@ -142,12 +142,12 @@ export class RangeTombstoneCursor {
 		return this.#index + 1 < this.#fragments.count;
 	}
 
-	/** First key behind the last key's fragment: a forward walk skips to it. Only with `hasEnd`. Lent for ever, not to be changed. */
+	/** First key behind the last key's fragment: a forward walk skips to it. Only with `hasEnd`. Not to be changed. */
 	get fragmentEnd(): Uint8Array {
 		return this.#fragments.boundAt(this.#index + 1);
 	}
 
-	/** First key of the last key's fragment (which is covered): a backward walk skips to below it. Empty: there is nothing below. */
+	/** First key of the last key's fragment (which is covered): a backward walk skips below it. Empty: nothing is below. */
 	get fragmentStart(): Uint8Array {
 		return this.#fragments.boundAt(this.#index);
 	}

@@ -95,7 +95,7 @@ export class ReadView {
 		return false;
 	}
 
-	/** One iterator for each memtable, table of level 0 and deeper level, newest first; the walk unpins the sources when it is over. */
+	/** One iterator for each memtable, table of level 0 and deeper level, newest first; the walk unpins the sources in the end. */
 	startWalk(): WalkSources {
 		const sources: Pinnable[] = [...this.memtables, this.levels];
 		for (const source of sources) source.pin();

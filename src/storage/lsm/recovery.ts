@@ -74,7 +74,7 @@ class Recovery {
 	#lastTimestampMs = 0;
 	#replayedCount = 0;
 
-	constructor(fileSystem: FileSystem, directory: string, options: PartitionOptions) {
+	constructor(fileSystem: FileSystem, directory: string, options: PartitionOptions, openedAtMs: number) {
 		this.#fileSystem = fileSystem;
 		this.#directory = directory;
 		this.#options = options;
@@ -83,9 +83,9 @@ class Recovery {
 		fileSystem.syncDirectory(parentOf(directory));
 		this.#manifest = ManifestStore.open(fileSystem, directory, { editCountMax: options.manifestEditCountMax });
 		this.#refuseLostTables();
-		this.#cache = new BlockCache(options.blockCacheSize);
+		this.#cache = new BlockCache(options.blockCacheSize, options.blockSize);
 		this.#lastSequence = this.#manifest.state.flushedSequence;
-		this.#tree = new LsmTree(options, this.#openTables());
+		this.#tree = new LsmTree(options, this.#openTables(), openedAtMs);
 		this.#applier = new CommandApplier(this.#tree, options.memtableSize);
 	}
 
@@ -288,12 +288,14 @@ class Recovery {
 
 /**
  * Recovers a partition, or creates it in an empty directory.
+ * @param openedAtMs what the clock shows
  * @throws MILLRACE_CORRUPT, MILLRACE_FORMAT_NEWER, or the system's error
  */
 export function recoverPartition(
 	fileSystem: FileSystem,
 	directory: string,
 	options: PartitionOptions,
+	openedAtMs: number,
 ): RecoveredPartition {
-	return new Recovery(fileSystem, directory, options).run();
+	return new Recovery(fileSystem, directory, options, openedAtMs).run();
 }

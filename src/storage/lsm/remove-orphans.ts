@@ -34,8 +34,7 @@ export function removeOrphans(
 	keepsReserve: boolean,
 ): void {
 	for (const name of fileSystem.list(directory)) {
-		const isDead =
-			isOrphan(name, manifest.state, manifest.number) || (name === reserveFileName && !keepsReserve);
+		const isDead = isOrphan(name, manifest.state, manifest.number) || (name === reserveFileName && !keepsReserve);
 		if (isDead) fileSystem.remove(`${directory}/${name}`);
 	}
 }

@@ -1,6 +1,6 @@
 /**
- * The pinned snapshots of a partition: sequence numbers at which reads can still come. Flushes and compactions keep the version that
- * each of them sees; so a snapshot that nobody releases would keep every version for ever, and its age is bounded.
+ * The pinned snapshots of a partition: sequence numbers at which reads can still come. Flushes and compactions keep the version
+ * that each of them sees; so a snapshot that nobody releases would keep every version for ever, and its age is bounded.
  *
  *   acquire ──> pinned ──(half of the age limit: a note)──> (the age limit: a note) released by force ──> MILLRACE_SNAPSHOT
  *                  └──(release, once for each acquire)──> gone

@@ -1,8 +1,9 @@
 /**
- * The numbers of a partition, as one plain object for JSON: first what is asked for most, as single numbers; then by part, in the order
- * of a command's way down: memtables, log, levels, cache, filters; then what bounds it: writes, snapshots, expiry, disk, memory.
- * Partition's thread; made when asked.
+ * The numbers of a partition, as one plain object for JSON: first what is asked for most, as single numbers; then by part, in
+ * the order of a command's way down: memtables, log, levels, cache, filters; then what bounds it: writes, snapshots, expiry,
+ * disk, memory. Partition's thread; made when asked.
  */
+import type { ExpiryWatch } from './expiry-watch.js';
 import type { Maintenance } from './maintenance.js';
 import type { PartitionOptions } from './partition-options.js';
 import type { RecoveredPartition } from './recovery.js';
@@ -13,6 +14,7 @@ export interface StatisticsParts {
 	readonly recovered: RecoveredPartition;
 	readonly maintenance: Maintenance;
 	readonly snapshots: SnapshotRegistry;
+	readonly expiry: ExpiryWatch;
 	readonly lastSequence: number;
 	readonly nowMs: number;
 	/** Expiries moved on by reads, and those that found no room. */
@@ -55,6 +57,7 @@ export function partitionStatistics(parts: StatisticsParts): Record<string, unkn
 			releasedByForce: parts.snapshots.expiredCount,
 		},
 		expiry: {
+			...parts.expiry.statistics(parts.nowMs),
 			entries: sum((table) => table.meta.expiryCount),
 			touches: parts.touches.count,
 			touchesMissed: parts.touches.missedCount,

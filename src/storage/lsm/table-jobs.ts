@@ -152,13 +152,7 @@ class OutputTables implements CompactionOutputs {
 	#count = 0;
 	#file: FileHandle | undefined;
 
-	constructor(
-		fileSystem: FileSystem,
-		directory: string,
-		firstId: number,
-		pace: Pace,
-		options: TableBuilderOptions,
-	) {
+	constructor(fileSystem: FileSystem, directory: string, firstId: number, pace: Pace, options: TableBuilderOptions) {
 		this.#fileSystem = fileSystem;
 		this.#directory = directory;
 		this.#firstId = firstId;
@@ -237,7 +231,8 @@ function checkOutputs(inputs: readonly TableMeta[], outputs: readonly TableMeta[
 		const { id, firstKey, lastKey, lowerBound, upperBound, minSequence, maxSequence } = outputs[i];
 		if (i > 0 && compareKeys(outputs[i - 1].lastKey, firstKey) >= 0) fail(`table ${id} is out of order`);
 		if (minSequence < lowSequence || maxSequence > highSequence) fail(`table ${id} has sequences of no input`);
-		const isWithin = inputs.some((meta) => compareKeys(meta.lowerBound, lowerBound) <= 0) && reaches(inputs, upperBound);
+		const isWithin =
+			inputs.some((meta) => compareKeys(meta.lowerBound, lowerBound) <= 0) && reaches(inputs, upperBound);
 		if (!isWithin || compareKeys(firstKey, lastKey) > 0) fail(`table ${id} has keys of no input`);
 	}
 }

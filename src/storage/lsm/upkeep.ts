@@ -59,7 +59,7 @@ export class Upkeep {
 		this.#refusal ??= error;
 	}
 
-	/** Nothing that ends in an edit is begun on a full disk or without room for the edit, nor after a failure that needs a person. */
+	/** Nothing that ends in an edit is begun on a full disk, without room for the edit, or after a failure that needs a person. */
 	get isStopped(): boolean {
 		return this.disk.isPaused || this.#refusal !== undefined || this.recovered.manifest.isStuck;
 	}

@@ -167,11 +167,7 @@ function groupProblem(group: WalGroup, lastSequence: number): string {
 	let count = 0;
 	while (at + commandHeaderSize <= end) {
 		count += sequenceCountOf(bytes, at);
-		at += commandSize(
-			bytes[at + commandFlagsOffset],
-			readCommandKeySize(bytes, at),
-			readCommandValueSize(bytes, at),
-		);
+		at += commandSize(bytes[at + commandFlagsOffset], readCommandKeySize(bytes, at), readCommandValueSize(bytes, at));
 	}
 	if (at !== end) return 'its commands do not fill the group';
 	return count === group.count ? '' : `a group of ${group.count} sequences has commands for ${count}`;

@@ -125,8 +125,8 @@ export function isLive(task: VerifyTask, state: ManifestState, manifestNumber: n
 export function verifyText(report: VerifyReport): string[] {
 	const { problems, fileCount, bytes, entryCount } = report;
 	const lines = problems.map(({ file, offset, problem }) => `${file}: at ${offset}: ${problem}`);
-	const verdict = problems.length === 0 ? 'no problem' : `${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`;
+	const verdict =
+		problems.length === 0 ? 'no problem' : `${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`;
 	lines.push(`${fileCount} files, ${bytes} bytes, ${entryCount} entries: ${verdict}`);
 	return lines;
 }
-

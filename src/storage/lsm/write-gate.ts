@@ -45,10 +45,10 @@ export class WriteGate {
 	delayMs(bytes: number, verdict: WriteVerdict, nowMs: number): number {
 		this.#note(verdict, nowMs);
 		if (bytes > 0) this.#endStall(nowMs);
-		if (verdict.state === 'open') return 0;
+		// What becomes of a write while writing is stopped, `admit` says when it comes.
+		if (verdict.state !== 'slowed') return 0;
 		// A clock that was put back must not make the debt larger than it is.
 		if (this.#paidAtMs > nowMs + 60_000 || this.#paidAtMs < nowMs - creditMsMax) this.#paidAtMs = nowMs - creditMsMax;
-		if (verdict.state === 'stopped') return Math.max(1, this.#paidAtMs - nowMs);
 		const costMs = (bytes / verdict.bytesPerSecond) * 1000;
 		this.#paidAtMs += costMs;
 		const delayMs = Math.max(0, this.#paidAtMs - nowMs);

@@ -21,10 +21,10 @@ function isCorrupt(error: unknown): boolean {
 }
 
 /** From the middle of other bytes to the middle of others, which must stay as they are. */
-function compress(raw: Buffer, sizeMax = raw.length * 2 + 100): Buffer | undefined {
+function compress(raw: Buffer, sizeMax = raw.length * 2 + 100, within = memory): Buffer | undefined {
 	const source = Buffer.concat([Buffer.alloc(7, 0xaa), raw, Buffer.alloc(9, 0xbb)]);
 	const target = Buffer.alloc(sizeMax + 30, 0x5a);
-	const size = compressLz4Into(source, 7, raw.length, target, 11, sizeMax, memory);
+	const size = compressLz4Into(source, 7, raw.length, target, 11, sizeMax, within);
 	assert.ok(size <= sizeMax, `${size} of ${sizeMax}`);
 	assert.ok(target.subarray(0, 11).equals(Buffer.alloc(11, 0x5a)));
 	assert.ok(target.subarray(11 + size).equals(Buffer.alloc(sizeMax + 19 - size, 0x5a)), 'nothing behind it');
@@ -114,13 +114,17 @@ void test('a match never refers to an earlier block, however many there were', (
 	const raw = randomBytes(prng, 5000);
 	const first = compress(raw);
 	assert.deepEqual(compress(raw), first, 'the same bytes give the same block');
-	// More than 2^32 bytes in all, so that the positions in the hash table begin anew.
-	memory.bytes.fill(0, memory.input, memory.input + codecAreaSize);
-	for (let i = 0; i <= 2 ** 32 / codecAreaSize; i++) {
-		memory.compress(memory.input, codecAreaSize, memory.output, codecAreaSize);
+	// More than 2^32 bytes in all, so that the positions in the hash table begin anew: between random blocks, which fill it.
+	const long = new CodecMemory(0);
+	for (let i = 0; i < 2 ** 32 / codecAreaSize - 16; i++) {
+		long.compress(long.input, codecAreaSize, long.output, codecAreaSize);
 	}
-	assert.deepEqual(compress(raw), first);
-	for (let i = 0; i < 50; i++) checkBothWays(randomBytes(prng, prng.below(20_000)));
+	for (let i = 0; i < 600; i++) {
+		const block = randomBytes(prng, 1 + prng.below(20_000));
+		const stored = compress(block, block.length * 2 + 100, long);
+		if (stored !== undefined) assert.ok(addon.uncompressSync(stored).equals(block), `block ${i}`);
+	}
+	assert.deepEqual(compress(raw, raw.length * 2 + 100, long), first);
 });
 
 void test('a size that is not the one promised is refused', () => {
@@ -169,4 +173,36 @@ void test('damaged, cut and invented blocks give an error or harmless bytes, and
 		attempt(invented, rawSize);
 	}
 	assert.ok(failureCount > 5000, `${failureCount} failures`);
+});
+
+void test('decompression stays between the bytes before and behind its target', () => {
+	const prng = new Prng(testSeed('lz4 bounds'));
+	const own = new CodecMemory(20_000);
+	const { bytes, input, tail } = own;
+	const attempt = (stored: Uint8Array, rawSize: number) => {
+		bytes.set(stored, input);
+		bytes.fill(0x5a, tail, tail + 20_000);
+		const isWhole = own.decompress(input, stored.length, tail + 8000, rawSize);
+		for (let i = tail; i < tail + 20_000; i++) {
+			if (bytes[i] !== 0x5a && (i < tail + 8000 || i >= tail + 8000 + rawSize)) assert.fail(`byte ${i - tail - 8000}`);
+		}
+		return isWhole;
+	};
+	const noted = Buffer.from('abcdefgh');
+	// 8 literals, a match of 19 + 50 bytes 8 back, 5 literals.
+	const sound = Buffer.concat([Buffer.of(0x8f), noted, Buffer.of(8, 0, 50), Buffer.of(0x50), Buffer.from('vwxyz')]);
+	assert.ok(attempt(sound, 82));
+	for (let rawSize = 0; rawSize < 82; rawSize++) assert.ok(!attempt(sound, rawSize), `${rawSize}`);
+	for (const distance of [0, 9, 10, 100, 7999, 65_535]) {
+		sound.writeUInt16LE(distance, 9);
+		assert.ok(!attempt(sound, 82), `a distance of ${distance} leads out of the block`);
+	}
+	let wholeCount = 0;
+	for (let i = 0; i < 3000; i++) {
+		const invented = Buffer.alloc(1 + prng.below(40));
+		prng.fill(invented);
+		if (prng.chance(0.7)) invented[0] = (prng.below(4) << 4) | prng.below(16);
+		if (attempt(invented, prng.below(300))) wholeCount++;
+	}
+	assert.ok(wholeCount < 1500);
 });

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
-import { type Compaction, completeCompaction } from '../../../src/storage/lsm/compaction.js';
+import { type Compaction, completeCompaction, isFree, rangeOf } from '../../../src/storage/lsm/compaction.js';
 import {
 	type PickerOptions,
 	type PickerState,
@@ -27,9 +27,9 @@ const options: PickerOptions = {
 	lastLevelCodec: 'lz4',
 };
 
-/** `id:first-last size`, then `t` a third tombstones, `r` a deleted range over the whole table, `x` all expired. */
+/** `id:first-last size`, then `t` a third tombstones, `r` a deleted range over the whole table. */
 function metaOf(text: string): TableMeta {
-	const match = /^(\d+):(\w+)-(\w+) ([\d.]+)([trx]*)$/.exec(text);
+	const match = /^(\d+):(\w+)-(\w+) ([\d.]+)([tr]*)$/.exec(text);
 	assert(match !== null, `a table: ${text}`);
 	const [, id, first, last, size, marks] = match;
 	const firstKey = Buffer.from(first);
@@ -47,9 +47,9 @@ function metaOf(text: string): TableMeta {
 		...boundsOf(firstKey, lastKey, rangeTombstones),
 		minSequence: 1,
 		maxSequence: 10,
-		expiryCount: marks.includes('x') ? 90 : 0,
-		minExpiresAtMs: marks.includes('x') ? 1000 : 0,
-		maxExpiresAtMs: marks.includes('x') ? 2000 : 0,
+		expiryCount: 0,
+		minExpiresAtMs: 0,
+		maxExpiresAtMs: 0,
 		rangeTombstones,
 	};
 }
@@ -57,22 +57,23 @@ function metaOf(text: string): TableMeta {
 /** Reads a drawing: a line for each level, tables separated by commas. `*` before a table: a compaction has it. */
 function stateOf(drawing: string, more: Partial<PickerState> = {}): PickerState {
 	const levels: TableMeta[][] = [[], [], [], [], [], [], []];
-	const running: Compaction[] = [];
+	const starred: { meta: TableMeta; level: number }[] = [];
 	for (const line of drawing.split('\n')) {
 		const [level, tables] = line.trim().split(/: (.*)/);
 		if (tables === undefined) continue;
 		for (const text of tables.split(', ')) {
 			const meta = metaOf(text.replace('*', ''));
 			levels[Number(level)].push(meta);
-			if (text.startsWith('*')) running.push(...busy(levels, meta, Number(level)));
+			if (text.startsWith('*')) starred.push({ meta, level: Number(level) });
 		}
 	}
+	const running = starred.flatMap(({ meta, level }) => busy(levels, meta, level));
 	return {
 		levels,
 		running,
 		isIdle: false,
 		oldestSnapshot: Number.POSITIVE_INFINITY,
-		expiredBeforeMs: 0,
+		expiredCountOf: () => 0,
 		exemptIds: new Set(),
 		...more,
 	};
@@ -162,6 +163,19 @@ test('the fuller level comes first; a running compaction keeps its tables and it
 	assert.equal(pick(many), 'nothing', 'level 0 is compacted once at a time');
 });
 
+test('two compactions into one level have disjoint ranges, into different levels they need not', () => {
+	const { running } = stateOf('5: *1:c-k 20\n6: 2:d-e 20, 3:p-q 20');
+	const may = (text: string, outputLevel: number): boolean => {
+		const meta = metaOf(text);
+		return isFree(running, [{ level: 4, meta }], outputLevel, rangeOf([meta]));
+	};
+	assert.equal(running[0].inputs.length, 2, 'with what it meets');
+	assert.equal(may('9:h-m 4', 6), false, 'c to k is being written');
+	assert.equal(may('9:l-m 4', 6), true);
+	assert.equal(may('9:h-m 4', 5), true);
+	assert.equal(may('2:l-m 4', 5), false, 'one of its tables');
+});
+
 test('tables full of garbage are rewritten when nothing else is due, unless a snapshot needs it', () => {
 	const bottom = '6: 1:a-f 4, 2:g-k 4t, 3:l-z 4';
 	assert.equal(pick(bottom), 'garbage: compact 2 to 6, the bottom');
@@ -169,8 +183,8 @@ test('tables full of garbage are rewritten when nothing else is due, unless a sn
 	assert.equal(pick(bottom, { oldestSnapshot: 10 }), 'garbage: compact 2 to 6, the bottom', 'it sees nothing older');
 	assert.equal(pick(bottom, { exemptIds: new Set([2]) }), 'nothing', 'a rewrite has not helped');
 	assert.equal(pick('6: 1:a-f 4, 2:g-k 4r'), 'garbage: compact 2 to 6, the bottom');
-	assert.equal(pick('6: 1:a-f 4x', { expiredBeforeMs: 1100 }), 'nothing', 'a tenth has expired');
-	assert.equal(pick('6: 1:a-f 4x', { expiredBeforeMs: 1500 }), 'garbage: compact 1 to 6, the bottom');
+	assert.equal(pick('6: 1:a-f 4', { expiredCountOf: ({ entryCount }) => entryCount / 10 }), 'nothing', 'a tenth has expired');
+	assert.equal(pick('6: 1:a-f 4', { expiredCountOf: ({ entryCount }) => entryCount / 2 }), 'garbage: compact 1 to 6, the bottom');
 	const upper = `
 		5: 1:a-c 4t, 2:d-f 4
 		6: 10:a-b 100, 11:c-f 100`;
@@ -253,7 +267,11 @@ test('tiered: the newest tables of about one size', () => {
 	assert.equal(count(10, 10, 10, 10, 10, 10, 10, 80), 8, 'as large as all before it');
 	assert.equal(count(10, 10, 10, 10, 10, 10, 10, 200), 7, 'a large old one is left alone');
 	assert.equal(count(10, 10, 10, 100, 100, 100, 100, 100), 0, 'too few small ones are worth nothing');
-	assert.equal(count(...Array.from({ length: 16 }, (_, i) => 4 ** i)), 16, 'too many are compacted whatever their sizes');
+	assert.equal(
+		count(...Array.from({ length: 16 }, (_, i) => 4 ** i)),
+		16,
+		'too many are compacted whatever their sizes',
+	);
 	const tiered = { compaction: 'tiered' } as const;
 	const drawing = '0: 6:a-z 2, 5:a-z 2, 4:a-z 2, 3:a-z 2, 2:a-z 100';
 	assert.equal(pick(drawing, {}, tiered), 'tiered: compact 6 5 4 3 to 0');
@@ -288,7 +306,8 @@ test('with flushes over the whole key space, levels keep their shape and a byte 
 	let rewritten = 0;
 	const flushes = 100;
 	const keyAt = (share: number): string => String(Math.floor(share * 999_999)).padStart(6, '0');
-	const make = (from: number, to: number, size: number): TableMeta => metaOf(`${id++}:${keyAt(from)}-${keyAt(to)} ${size / MB}`);
+	const make = (from: number, to: number, size: number): TableMeta =>
+		metaOf(`${id++}:${keyAt(from)}-${keyAt(to)} ${size / MB}`);
 	for (let i = 0; i < flushes; i++) {
 		levels[0].unshift(make(prng.below(100) / 1e5, 1 - prng.below(100) / 1e5, 20 * MB));
 		for (;;) {
@@ -316,5 +335,7 @@ test('with flushes over the whole key space, levels keep their shape and a byte 
 	assert(spaceAmplification(sizes) <= 1.25, sizes.map((size) => size / MB).join(' '));
 	const perByte = rewritten / (flushes * 20 * MB);
 	assert(perByte <= 10, `each byte was rewritten ${perByte} times`);
-	console.log(`each byte was rewritten ${perByte.toFixed(1)} times; levels ${sizes.map((size) => size / MB).join(' ')}`);
+	console.log(
+		`each byte was rewritten ${perByte.toFixed(1)} times; levels ${sizes.map((size) => size / MB).join(' ')}`,
+	);
 });

@@ -1,6 +1,6 @@
 /**
- * A walk over a real partition, in either direction, sees the moment or snapshot at which it began, however much is written, deleted
- * by ranges, flushed, compacted and cleared while it goes on. (What a walk finds in a range: scan.test.ts.)
+ * A walk over a real partition, in either direction, sees the moment or snapshot at which it began, however much is written,
+ * deleted by ranges, flushed, compacted and cleared while it goes on. (What a walk finds in a range: scan.test.ts.)
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

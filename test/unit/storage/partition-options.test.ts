@@ -31,7 +31,8 @@ for (const [where, table] of [
 			for (const value of badValues(row)) {
 				const given = { [name]: value };
 				const message = new RegExp(`^${name} is ${rangeText(row).replace(/[()/]/g, '\\$&')}, not `);
-				const check = where === 'open' ? () => engineOptions('/d', given as OpenOptions) : () => partitionOptions(given);
+				const check =
+					where === 'open' ? () => engineOptions('/d', given as OpenOptions) : () => partitionOptions(given);
 				assert.throws(check, { code: 'MILLRACE_OPTION', message }, `${name}: ${String(value)}`);
 			}
 		}

@@ -14,7 +14,11 @@ import {
 	recordHeaderSize,
 	tagFormatVersion,
 } from '../../../src/storage/lsm/manifest/manifest-format.js';
-import { segmentChecksumOffset, segmentVersionOffset, walFormatVersion } from '../../../src/storage/lsm/wal/wal-format.js';
+import {
+	segmentChecksumOffset,
+	segmentVersionOffset,
+	walFormatVersion,
+} from '../../../src/storage/lsm/wal/wal-format.js';
 import { PartitionHarness } from '../../support/partition-harness.js';
 import { testSeed } from '../../support/seed.js';
 import { SimulatedDisk } from '../../support/simulated-disk.js';
@@ -166,7 +170,10 @@ test('an older manifest put back is noticed by the tables that are newer than it
 	second.close();
 	for (const { path, bytes } of old) disk.writeFile(path, bytes);
 	const before = disk.snapshot();
-	assert.throws(() => new PartitionHarness(disk), { code: 'MILLRACE_CORRUPT', message: /newer than anything manifest/ });
+	assert.throws(() => new PartitionHarness(disk), {
+		code: 'MILLRACE_CORRUPT',
+		message: /newer than anything manifest/,
+	});
 	assert.deepEqual(disk.snapshot(), before);
 });
 

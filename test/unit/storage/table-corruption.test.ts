@@ -83,6 +83,11 @@ function countRefused(files: MemoryFileSystem): number {
 			iterator.seekFirst();
 			assertSameEntries(collect(iterator), entries);
 		});
+		attempt(() => {
+			const iterator = reader.iterator();
+			iterator.seekLast();
+			assert.equal(collect(iterator).length, entries.length);
+		});
 		for (let i = 0; i < entries.length; i += 7) {
 			attempt(() => assertSameEntry(getFrom(reader, entries[i].key, entries[i].sequence), entries[i]));
 		}
@@ -204,6 +209,8 @@ void test('random payloads under right checksums end in an error or in entries, 
 			const reader = TableReader.open(files, path, 3);
 			const iterator = reader.iterator();
 			iterator.seekFirst();
+			assert.ok(collect(iterator).length <= changed.length);
+			iterator.seekLast();
 			assert.ok(collect(iterator).length <= changed.length);
 			getFrom(reader, entries[prng.below(entries.length)].key, 1000);
 			walkExpiries(reader, changed.length);

@@ -45,7 +45,12 @@ function assertWalks(iterator: EntryIterator, expected: readonly Entry[], count:
 }
 
 /** Any seek, and where it leads in the list. */
-function seekRandomly(iterator: EntryIterator, entries: readonly Entry[], reversed: readonly Entry[], prng: Prng): Entry[] {
+function seekRandomly(
+	iterator: EntryIterator,
+	entries: readonly Entry[],
+	reversed: readonly Entry[],
+	prng: Prng,
+): Entry[] {
 	const key = prng.chance(0.4) ? randomKey(prng) : entries[prng.below(entries.length)].key;
 	const around = Buffer.concat([Buffer.from('xy'), key, Buffer.from('z')]);
 	const way = prng.below(10);
@@ -224,7 +229,14 @@ void test('reads are counted, and a trace says what one of them touched', () => 
 	assert.deepEqual(traced(entries[5].key, 1e9), hot);
 	assert.deepEqual(traced(entries[5].key, 5), { ...hot, isFound: false }, 'too new');
 	const denied = traced(Buffer.from('nobody'), 1e9);
-	assert.deepEqual(denied, { ...hot, filter: 'absent', blockOffset: -1, blockSize: 0, isCacheHit: false, isFound: false });
+	assert.deepEqual(denied, {
+		...hot,
+		filter: 'absent',
+		blockOffset: -1,
+		blockSize: 0,
+		isCacheHit: false,
+		isFound: false,
+	});
 	for (let i = 0; i < 1000; i++) assert.equal(getFrom(reader, Buffer.from(`nobody ${i}`), 1e9), undefined);
 	const { getCount, filterNegativeCount, filterFalsePositiveCount, blockReadCount, blockReadBytes, cacheHitCount } =
 		reader.counts;

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
-import { LiveCursor } from '../../../src/storage/lsm/live-cursor.js';
 import { spaceAmplification } from '../../../src/storage/lsm/level-targets.js';
+import { LiveCursor } from '../../../src/storage/lsm/live-cursor.js';
 import type { PartitionOptions } from '../../../src/storage/lsm/partition-options.js';
 import { compareKeys } from '../../../src/storage/lsm/table/table-meta.js';
 import { testSeed } from '../../support/seed.js';
@@ -102,7 +102,8 @@ class Comparison {
 
 	#compareSome(prng: Prng): void {
 		const { snapshots } = this.harness;
-		const at = snapshots.length > 0 && prng.chance(0.5) ? snapshots[prng.below(snapshots.length)] : Number.MAX_SAFE_INTEGER;
+		const at =
+			snapshots.length > 0 && prng.chance(0.5) ? snapshots[prng.below(snapshots.length)] : Number.MAX_SAFE_INTEGER;
 		for (let i = 0; i < 20; i++) {
 			const key = keyOf(prng.below(keyCount));
 			assert.equal(this.harness.get(key, at), this.#expected(key, at), `${key} at ${at}`);
@@ -184,7 +185,7 @@ for (const [name, options] of shapes) {
 		assert(compactions.count > 20, JSON.stringify(compactions));
 		if (options.compaction !== 'tiered') {
 			assert(totals.deepest >= 3, `${totals.deepest} levels, ${harness.draw()}`);
-			assert(levels.at(-1)?.reads ?? 0 > 0);
+			assert((levels.at(-1)?.reads ?? 0) > 0);
 		}
 		harness.tree.close();
 	});
@@ -235,4 +236,40 @@ test('a manual compaction leaves one level, without tombstones, deleted ranges, 
 		const isThere = i % 3 !== 0 && (i < 100 || i >= 200) && i % 5 !== 0;
 		assert.equal(harness.get(keyOf(i)) !== undefined, isThere, keyOf(i));
 	}
+});
+
+test('a deleted range that is compacted away takes flushed memtables along, which held what it covered', () => {
+	const harness = new TreeHarness();
+	harness.put('k', 'old');
+	harness.rotate();
+	harness.settle();
+	harness.deleteRange('a', 'z');
+	harness.rotate();
+	harness.settle();
+	harness.maintenance.compactRange(new Uint8Array(0), new Uint8Array(0), () => undefined);
+	harness.settle();
+	assert.equal(harness.tree.tableCount, 0, 'nothing is left of either on the disk');
+	assert.equal(harness.tree.view.readableMemtables.length, 1, 'nor in memory');
+	assert.equal(harness.get('k'), undefined);
+});
+
+test('compactions that fail for hours use up no ids: the disk may be full for as long as it likes', () => {
+	const harness = new TreeHarness();
+	for (let i = 0; !harness.jobs.some((job) => job.kind === 'compact'); i++) {
+		harness.put(keyOf(i % keyCount), `value ${i} `.repeat(12));
+		while (harness.jobs[0]?.kind === 'flush' || harness.jobs[0]?.kind === 'prepareSegment') harness.runJob();
+	}
+	harness.disk.failNext({ operation: 'write', path: /sst$/, error: 'ENOSPC', persistent: true });
+	for (let i = 0; i < 1000; i++) {
+		while (harness.runJob());
+		harness.nowMs += 1001;
+		harness.tick();
+	}
+	assert.equal(harness.maintenance.compactionCount, 0);
+	harness.disk.clearFaults();
+	harness.nowMs += 1001;
+	harness.tick();
+	harness.settle();
+	assert(harness.maintenance.compactionCount > 0);
+	assert.equal(harness.maintenance.refusal, undefined);
 });

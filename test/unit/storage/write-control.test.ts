@@ -57,7 +57,10 @@ test('the rate falls steadily: never by a cliff', () => {
 	for (let debt = marks.compactionDebtSlow; debt < marks.compactionDebtStop; debt += 100 * MB) {
 		const { bytesPerSecond } = judgeWrites({ ...calm, debtBytes: debt }, marks);
 		assert(bytesPerSecond < before);
-		assert(before === Number.POSITIVE_INFINITY || bytesPerSecond > before * 0.95, `from ${before} to ${bytesPerSecond}`);
+		assert(
+			before === Number.POSITIVE_INFINITY || bytesPerSecond > before * 0.95,
+			`from ${before} to ${bytesPerSecond}`,
+		);
 		before = bytesPerSecond;
 	}
 });

@@ -1,6 +1,6 @@
 /**
- * A partition's loop with real rings, on a simulated disk, in the test's own thread: the log, the jobs and the asker are the test's
- * to move, one step at a time.
+ * A partition's loop with real rings, on a simulated disk, in the test's own thread: the log, the jobs and the asker are the
+ * test's to move, one step at a time.
  *
  *   send ─> request ring ─> turn() ─> reply ring, commit ring ─> takeReplies
  *                             │ └──> log ring ─runLog─> LogExecutor
@@ -165,10 +165,10 @@ export class LoopRig {
 	}
 
 	/** One request, everything that it takes, and its reply. */
-	ask(request: RigRequest): RigReply {
+	ask(request: RigRequest, held: readonly Job['kind'][] = []): RigReply {
 		this.send('asked', request);
 		for (let i = 0; i < 100; i++) {
-			this.settle();
+			this.settle(held);
 			const [reply] = this.takeReplies();
 			if (reply !== undefined) return reply;
 		}

@@ -107,6 +107,26 @@ test('a flush that finds no room waits as a write does, and no longer', () => {
 	}
 });
 
+test('when level 0 is full, writes wait for compaction, are refused in the end, and statistics say why', () => {
+	const marks = { levelZeroCountTrigger: 2, levelZeroSlowCount: 3, levelZeroStopCount: 4 };
+	const rig = new LoopRig({ ...marks, stallTimeoutMs: 1000 });
+	let count = 0;
+	for (let isWaiting = false; !isWaiting && count < 2000; count++) {
+		rig.send(`put ${count}`, { opcode: opPut, key: `key ${count % 100}`, value: wide });
+		for (let i = 0; i < 20; i++) rig.settle(['compact']);
+		isWaiting = rig.takeReplies().length === 0;
+	}
+	const statistics = JSON.parse(rig.ask({ opcode: opStats, sink: bob }, ['compact']).text) as Record<string, unknown>;
+	assert.deepEqual(statistics.writes, { ...(statistics.writes as object), state: 'stopped', reason: 'level-0' });
+	rig.nowMs += 1000;
+	rig.settle(['compact']);
+	const [refused] = rig.takeReplies();
+	assert.equal(refused.status, statusOf('MILLRACE_OVERLOADED'));
+	assert.match(refused.text, /level-0/);
+	rig.settle();
+	assert.equal(rig.ask({ opcode: opPut, key: 'k', value: 'v' }).status, statusOk);
+});
+
 test('slowed writes are held back, reads are not', () => {
 	const rig = new LoopRig();
 	rig.ask({ opcode: opPut, key: 'settled', value: 'old' });

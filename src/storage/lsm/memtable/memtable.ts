@@ -202,8 +202,8 @@ export class Memtable {
 	}
 
 	/**
-	 * Adds a range tombstone over [start, end); an empty start: from the beginning, an empty end: to the end. It does not change what
-	 * `get` and iterators find: readers ask the partition's RangeTombstoneSet. The caller checked `hasRoom(startSize, endSize)`.
+	 * Adds a range tombstone over [start, end); an empty start: from the beginning, an empty end: to the end. It does not change
+	 * what `get` and iterators find: readers ask the partition's RangeTombstoneSet. The caller checked `hasRoom(start, end)`.
 	 */
 	putRangeTombstone(
 		sequence: number,

@@ -1,12 +1,12 @@
 /**
- * Walks the entries of a table by keys descending, the versions of each key newest first. Entries are stored the other way, so the
- * walk goes key by key: back over all versions of a key, then forward through them.
+ * Walks the entries of a table by keys descending, the versions of each key newest first. Entries are stored the other way, so
+ * the walk goes key by key: back over all versions of a key, then forward through them.
  *
  *   stored     a5  b9  b7  b2  c4          shown from the end     c4 | b9  b7  b2 | a5
  *
- * It stands between two stored entries or on one, at (block, restart, entry in its interval); the keys of two neighbouring intervals
- * are at hand, so that looking whether a key continues before an interval costs nothing twice. Whether it continues in the block
- * before, the index knows. One thread.
+ * It stands between two stored entries or on one, at (block, restart, entry in its interval); the keys of two neighbouring
+ * intervals are at hand, so that looking whether a key continues before an interval costs nothing twice. Whether it continues in
+ * the block before, the index knows. One thread.
  */
 
 import type { BlockStream } from './block-stream.js';

@@ -3,11 +3,11 @@
  * whatever happens to the cache meanwhile.
  *
  *   after a seek, with a cache     two blocks through the cache, one read each: a short scan touches no more than it needs
- *   further on, or without         | block | block | block |   read ahead past the cache, 32 KiB, then twice as much, up to 256 KiB
+ *   further on, or without         | block | block | block |   read ahead past the cache: 32 KiB, doubling up to 256 KiB
  *                                  blocks that are cached all the same are taken from there where a read would begin
  *
- * So a compaction (no cache) and the long part of a scan leave in the cache what readers use. Buffers come from a pool and go back
- * with `close`; one for a huge block is let go with the block. One thread.
+ * So a compaction (no cache) and the long part of a scan leave in the cache what readers use. Buffers come from a pool and go
+ * back with `close`; one for a huge block is let go with the block. One thread.
  */
 import { copyBytes } from '../../../base/bytes.js';
 import { codecAreaSize } from '../../../base/limits.js';

@@ -76,6 +76,17 @@ export class ExpiryDirectory {
 		return times[0] === meta.minExpiresAtMs ? directory : `the first expiry is not at ${meta.minExpiresAtMs}`;
 	}
 
+	/** Rows that expired at or before a time: exact but for one block, whose rows count as spread evenly over its time. */
+	countBefore(timeMs: number, lastMs: number): number {
+		if (timeMs >= lastMs) return this.rowCount;
+		if (timeMs < this.times[0]) return 0;
+		const block = this.find(timeMs + 1);
+		const from = this.times[block];
+		const to = block + 1 < this.blockCount ? this.times[block + 1] : lastMs;
+		const rowCount = this.rowNumbers[block + 1] - this.rowNumbers[block];
+		return this.rowNumbers[block] + Math.floor(to > from ? rowCount * ((timeMs - from) / (to - from)) : 0);
+	}
+
 	/** The block that has the first row at or after a time, or the one before that block. */
 	find(timeMs: number): number {
 		let low = 0;

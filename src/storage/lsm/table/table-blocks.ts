@@ -48,7 +48,10 @@ export class TableBlocks {
 		this.memory = cache === undefined ? CodecMemory.ofThread : cache.memory;
 	}
 
-	/** Shows block `number` in `block`. @throws MillraceError MILLRACE_CORRUPT, MILLRACE_CODEC; and what `FileHandle.read` throws */
+	/**
+	 * Shows block `number` in `block`.
+	 * @throws MillraceError MILLRACE_CORRUPT, MILLRACE_CODEC; and what `FileHandle.read` throws
+	 */
 	load(number: number, block: DataBlock): void {
 		const offset = this.index.blockOffsets[number];
 		if (!this.loadCached(offset, block)) this.#read(offset, this.index.blockSize(number), block);

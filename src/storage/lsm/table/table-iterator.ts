@@ -1,6 +1,6 @@
 /**
- * Walks the entries of one table, in order or against it (see EntryIterator): `BlockStream` brings the blocks, forward each key is
- * put together from the one before, backward `BackwardWalk` does it by intervals.
+ * Walks the entries of one table, in order or against it (see EntryIterator): `BlockStream` brings the blocks, forward each key
+ * is put together from the one before, backward `BackwardWalk` does it by intervals.
  *
  * Key and value are lent until the next call on this iterator; the cache cannot take them away. `close` gives the buffers back.
  * Valid while the table's file is open. One thread.

@@ -1,6 +1,7 @@
 /**
  * Carries out what a partition tells its log (log-message-format.ts): writes groups, syncs them as the durability asks,
- * lets their replies go, appends manifest edits, rolls on to the next manifest. Runs in the log thread, or inside a test over a simulated disk.
+ * lets their replies go, appends manifest edits, rolls on to the next manifest. Runs in the log thread, or inside a test over a
+ * simulated disk.
  *
  *   accept(message) … accept(message)   stages groups side by side
  *   commit()                            one write, one fdatasync, then the replies of all of them may leave

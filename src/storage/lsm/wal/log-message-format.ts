@@ -5,7 +5,7 @@
  *   group           8 a WAL group (wal-format.ts) without checksum and durableSequence, which the log thread fills in
  *   marker          nothing more: replies that waited for an earlier group may leave
  *   edit            8 u32 manifestNumber | 12 u32 offset in the manifest | 16 a manifest record (manifest-format.ts)
- *   roll              8 u32 manifestNumber of the successor | 12 u32 0 | 16 its record 0: written, synced, CURRENT switched to it
+ *   roll            8 u32 manifestNumber of the successor | 12 u32 0 | 16 its record 0: written, synced, CURRENT switched to it
  *   stop            seal the segment, sync everything, close, and end
  */
 export const logGroup = 1;

@@ -8,11 +8,11 @@
  *             | 24 u32 offset of this group in its segment | 28 u32 count | 32 u53 firstSequence | 40 u53 timestampMs
  *             | 48 u53 durableSequence | 56 payload: commands back to back | zeros to a multiple of 8
  *
- * A group is what one drain of the request ring applied. Its commands take `count` sequence numbers from firstSequence on, one each
- * (a batch one for each of its commands), and share the timestamp. `durableSequence` is the newest sequence that was known to be
- * synced when the group was written: it tells a torn tail (a bad group nobody was promised) from damage (a bad group that had been
- * durable). A group with count 0 is a seal: it adds no entry, only the promise that everything before it is durable; one is
- * written at a clean close.
+ * A group is what one drain of the request ring applied. Its commands take `count` sequence numbers from firstSequence on, one
+ * each (a batch one for each of its commands), and share the timestamp. `durableSequence` is the newest sequence that was known
+ * to be synced when the group was written: it tells a torn tail (a bad group nobody was promised) from damage (a bad group
+ * that had been durable). A group with count 0 is a seal: it adds no entry, only the promise that everything before it is
+ * durable; one is written at a clean close.
  */
 import { align8, writeU32, writeU53 } from '../../../base/bytes.js';
 

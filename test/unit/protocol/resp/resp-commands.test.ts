@@ -174,7 +174,7 @@ test('connection and server commands', () =>
 		['SELECT x', integerError],
 		['COMMAND', '*0\r\n'],
 		['COMMAND DOCS', '*0\r\n'],
-		['COMMAND COUNT', ':35\r\n'],
+		['COMMAND COUNT', ':36\r\n'],
 		['COMMAND NOPE', "-ERR unknown subcommand 'NOPE'. Try COMMAND HELP.\r\n"],
 		['INFO', '$12\r\n# all\r\nx:1\r\n\r\n'],
 		['INFO Server', '$15\r\n# server\r\nx:1\r\n\r\n'],
