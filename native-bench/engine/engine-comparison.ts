@@ -7,7 +7,7 @@
  *
  * Neither syncs its log. db_bench calls write() for the log with every put; ours hands groups of `--group` puts to the log
  * thread, as the partition's loop does. Our gets copy the value out, db_bench's may point into a block. Both make a cursor for
- * each seek. db_bench keeps its blocks of 4 KiB, ours are 16 KiB; ours reads flushed memtables until their arenas are needed.
+ * each seek. Block sizes are the defaults of both; ours reads flushed memtables until their arenas are needed.
  * Debian builds db_bench with assertions, as it says itself. Prints medians and ratios, and writes everything as JSON.
  * Options: --keys 1000000,10000000 --rounds N --reads N --group N --storage JSON --out FILE --no-db-bench --tiny
  */

@@ -1,16 +1,18 @@
 /**
  * The background pool: piscina threads that flush, compact and prepare files for all partitions. Main only passes jobs through.
  *
- *   quick jobs (flush, segments, removals) ──────────────────────────────> threads, in order of arrival
- *   slow jobs (compactions, verification) ─> wait here, level 0 first ──> all threads but one
+ *   short jobs (log segments, removals) ─────────────────────────────────> threads
+ *   flushes ─────────────────────────────> wait here ────────────────────> all threads but one
+ *   compactions, verification ───────────> wait here, level 0 first ─────> all threads but two
  *
- * So one thread is always free for what writers wait for, however much there is to compact.
+ * So what a writer waits for next never waits behind what takes long: a segment not behind flushes, a flush not behind compactions,
+ * however many there are.
  */
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 
-/** Fewest threads with which a flush need not wait for a compaction. */
-const threadCountMin = 2;
+/** Fewest threads: one for each of the three. They share processors where these are fewer. */
+const threadCountMin = 3;
 /** Most threads: more would only fight for the disk. */
 const threadCountMax = 8;
 /** An idle thread ends after this. */
@@ -23,8 +25,8 @@ interface Task {
 
 interface WaitingTask {
 	readonly task: Task;
-	readonly start: () => void;
-	readonly cancel: (failure: unknown) => void;
+	/** @param failure the outcome, when it will not be run */
+	readonly go: (failure?: unknown) => void;
 }
 
 /** What the pool looks at in a job (storage/lsm/jobs.ts); for the rest, jobs are opaque. */
@@ -37,14 +39,18 @@ const slowKinds = new Set(['compact', 'verify']);
 
 export class BackgroundPool {
 	readonly #pool: Piscina;
-	readonly #slowCountMax: number;
+	/** Flushes and slow jobs at once. */
+	readonly #longCountMax: number;
+	#longCount = 0;
 	#slowCount = 0;
-	readonly #waiting: WaitingTask[] = [];
+	readonly #waitingFlushes: WaitingTask[] = [];
+	readonly #waitingSlow: WaitingTask[] = [];
 	#isClosed = false;
 
 	constructor(workerUrl: URL) {
-		const threadCount = Math.max(threadCountMin, Math.min(threadCountMax, availableParallelism() >> 1));
-		this.#slowCountMax = threadCount - 1;
+		const wanted = (availableParallelism() >> 1) + 1;
+		const threadCount = Math.max(threadCountMin, Math.min(threadCountMax, wanted));
+		this.#longCountMax = threadCount - 1;
 		this.#pool = new Piscina({
 			filename: workerUrl.href,
 			minThreads: 1,
@@ -57,40 +63,52 @@ export class BackgroundPool {
 
 	/** Runs a job. Never rejects: a thread that broke is an outcome too. */
 	async run(task: Task): Promise<unknown> {
-		if (!slowKinds.has((task.job as JobOutline).kind)) return this.#runNow(task);
-		if (this.#slowCount === this.#slowCountMax || this.#isClosed) {
-			const cancelled = await new Promise<unknown>((resolve) => {
-				this.#waiting.push({ task, start: () => resolve(undefined), cancel: resolve });
-				if (this.#isClosed) this.#cancelWaiting();
-			});
-			if (cancelled !== undefined) return cancelled;
-		} else {
-			this.#slowCount++;
-		}
+		const { kind } = task.job as JobOutline;
+		const isSlow = slowKinds.has(kind);
+		if (!isSlow && kind !== 'flush') return this.#runNow(task);
+		const waiting = isSlow ? this.#waitingSlow : this.#waitingFlushes;
+		const failure = await new Promise<unknown>((resolve) => {
+			waiting.push({ task, go: resolve });
+			this.#startWaiting();
+		});
+		if (failure !== undefined) return failure;
 		try {
 			return await this.#runNow(task);
 		} finally {
-			this.#startNext();
+			this.#longCount--;
+			if (isSlow) this.#slowCount--;
+			this.#startWaiting();
 		}
 	}
 
 	/** Ends the threads; a job under way is cut off, which leaves nothing to repair. */
 	async close(): Promise<void> {
 		this.#isClosed = true;
-		this.#cancelWaiting();
+		this.#startWaiting();
 		await this.#pool.destroy();
 	}
 
-	/** The place of a slow job that has ended goes to the next. */
-	#startNext(): void {
-		const levelZero = this.#waiting.findIndex(({ task }) => (task.job as JobOutline).inputs?.[0]?.level === 0);
-		const [next] = this.#waiting.splice(Math.max(0, levelZero), 1);
-		if (next === undefined) this.#slowCount--;
-		else next.start();
-	}
-
-	#cancelWaiting(): void {
-		for (const { cancel } of this.#waiting.splice(0)) cancel(failureOf('it is closing'));
+	/** Gives free places away. */
+	#startWaiting(): void {
+		if (this.#isClosed) {
+			const waiting = [...this.#waitingFlushes.splice(0), ...this.#waitingSlow.splice(0)];
+			for (const { go } of waiting) go(failureOf('it is closing'));
+			return;
+		}
+		while (this.#waitingFlushes.length > 0 && this.#longCount < this.#longCountMax) {
+			this.#longCount++;
+			this.#waitingFlushes.shift()?.go();
+		}
+		while (
+			this.#waitingSlow.length > 0 &&
+			this.#slowCount < this.#longCountMax - 1 &&
+			this.#longCount < this.#longCountMax
+		) {
+			const levelZero = this.#waitingSlow.findIndex(({ task }) => (task.job as JobOutline).inputs?.[0]?.level === 0);
+			this.#longCount++;
+			this.#slowCount++;
+			this.#waitingSlow.splice(Math.max(0, levelZero), 1)[0].go();
+		}
 	}
 
 	async #runNow(task: Task): Promise<unknown> {

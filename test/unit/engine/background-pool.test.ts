@@ -1,4 +1,4 @@
-/** The pool's order: quick jobs never wait behind slow ones, and level 0 goes first among the slow. Real threads, no real jobs. */
+/** The pool's order: short jobs never wait behind long ones, and level 0 goes first among compactions. Real threads, no real jobs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BackgroundPool } from '../../../src/engine/background-pool.js';
@@ -26,7 +26,7 @@ function hold(pool: BackgroundPool, begun: SharedArrayBuffer, job: object): Held
 	};
 }
 
-test('a flush never waits behind compactions; of these, level 0 comes first', async () => {
+test('a segment never waits behind flushes, a flush never behind compactions; of these, level 0 comes first', async () => {
 	const pool = new BackgroundPool(workerUrl);
 	const begun = new SharedArrayBuffer(4);
 	const compaction = (level: number): object => ({ kind: 'compact', inputs: [{ id: 1, level }] });
@@ -34,12 +34,17 @@ test('a flush never waits behind compactions; of these, level 0 comes first', as
 	const held = Array.from({ length: 12 }, (_, i) => hold(pool, begun, compaction(i === 11 ? 0 : 5)));
 	const flush = hold(pool, begun, { kind: 'flush' });
 	flush.release();
-	assert.deepEqual(await flush.done, { result: 'flush' }, 'while all compactions hold their threads');
+	assert.deepEqual(await flush.done, { result: 'flush' }, 'while compactions hold their threads');
+	const flushes = Array.from({ length: 12 }, () => hold(pool, begun, { kind: 'flush' }));
+	const segment = hold(pool, begun, { kind: 'prepareSegment' });
+	segment.release();
+	assert.deepEqual(await segment.done, { result: 'prepareSegment' }, 'while flushes hold theirs as well');
+	for (const { release } of flushes) release();
 	const [levelZero] = held.splice(11);
 	assert.equal(levelZero.place(), 0, 'it has to wait');
 	for (const { release } of held) release();
 	levelZero.release();
-	await Promise.all([levelZero, ...held].map(({ done }) => done));
+	await Promise.all([levelZero, ...held, ...flushes].map(({ done }) => done));
 	assert(levelZero.place() < Math.max(...held.map(({ place }) => place())), 'but not for those that came before it');
 	await pool.close();
 });

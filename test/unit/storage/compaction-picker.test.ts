@@ -183,8 +183,15 @@ test('tables full of garbage are rewritten when nothing else is due, unless a sn
 	assert.equal(pick(bottom, { oldestSnapshot: 10 }), 'garbage: compact 2 to 6, the bottom', 'it sees nothing older');
 	assert.equal(pick(bottom, { exemptIds: new Set([2]) }), 'nothing', 'a rewrite has not helped');
 	assert.equal(pick('6: 1:a-f 4, 2:g-k 4r'), 'garbage: compact 2 to 6, the bottom');
-	assert.equal(pick('6: 1:a-f 4', { expiredCountOf: ({ entryCount }) => entryCount / 10 }), 'nothing', 'a tenth has expired');
-	assert.equal(pick('6: 1:a-f 4', { expiredCountOf: ({ entryCount }) => entryCount / 2 }), 'garbage: compact 1 to 6, the bottom');
+	assert.equal(
+		pick('6: 1:a-f 4', { expiredCountOf: ({ entryCount }) => entryCount / 10 }),
+		'nothing',
+		'a tenth has expired',
+	);
+	assert.equal(
+		pick('6: 1:a-f 4', { expiredCountOf: ({ entryCount }) => entryCount / 2 }),
+		'garbage: compact 1 to 6, the bottom',
+	);
 	const upper = `
 		5: 1:a-c 4t, 2:d-f 4
 		6: 10:a-b 100, 11:c-f 100`;

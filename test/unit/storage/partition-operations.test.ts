@@ -12,6 +12,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { statusOf } from '../../../src/base/errors.js';
 import { Prng } from '../../../src/base/prng.js';
 import {
 	flagArgument,
@@ -64,7 +65,8 @@ type Step =
 
 const key = fc.constantFrom('a', 'aa', 'ab', 'b', 'ba', 'c');
 const bound = fc.constantFrom('', 'a', 'aa', 'b', 'c', 'd');
-const value = fc.constantFrom('', '1', '-7', 'x', 'y'.repeat(700), 'z'.repeat(3000));
+/** Long ones by letter and size, so that a failure can be read. */
+const value = fc.constantFrom('', '1', '-7', 'x', 'y*700', 'z*3000');
 const wants = fc.constantFrom('current' as const, 'absent' as const, 'wrong' as const);
 const ttlMs = fc.constantFrom(-5, 0, 1, 50, 400);
 const readOpcode = fc.constantFrom(opGet, opHas, opGetExpiry, opGetEntry);
@@ -217,7 +219,9 @@ class Run {
 		}
 	}
 
-	#commandOf({ opcode, key: name, value: text, flags = 0, ttlMs: ttl, wants: wanted, batch }: Action): TestCommand {
+	#commandOf({ opcode, key: name, value: shown, flags = 0, ttlMs: ttl, wants: wanted, batch }: Action): TestCommand {
+		const [letter, size] = shown?.split('*') ?? [];
+		const text = size === undefined ? shown : letter?.repeat(Number(size));
 		const version = this.#model.versionOf(name);
 		const sequence = wanted === 'current' ? version : wanted === 'absent' ? 0 : version + 1;
 		return {
@@ -235,6 +239,12 @@ class Run {
 		const harness = this.#harness;
 		const model = this.#model;
 		const { sequence: _, hasLeft: __, ...answer } = harness.execute(command);
+		if (answer.status === statusOf('MILLRACE_VALUE_SIZE')) {
+			// What was appended to again and again, or a batch of such, is more than the small memtable of a test holds.
+			assert(command.opcode === opAppend || command.opcode === opBatch);
+			assert.equal(harness.partition.lastSequence, model.sequence);
+			return;
+		}
 		const wantedMs = isRead(command.opcode) ? model.wantedExpiry(command, harness.drainMs) : 0;
 		assert.deepEqual(answer, model.apply(command, harness.drainMs), `answer to ${JSON.stringify(command)}`);
 		const { lastSequence } = harness.partition;
@@ -302,7 +312,7 @@ test('all operations, with flush, compact, snapshot, crash and reopen, against a
 	const steps = fc.array(step, { minLength: 20, maxLength: 90, size: 'max' });
 	fc.assert(
 		fc.property(steps, (list) => new Run().carryOut(list)),
-		{ seed, numRuns },
+		{ seed, numRuns, includeErrorInReport: true },
 	);
 	assert.equal(counts.size, 14, `steps taken: ${JSON.stringify([...counts])}`);
 });

@@ -52,8 +52,8 @@ test('relations between options are refused with what was given', () => {
 		[{ levelZeroCountTrigger: 20 }, /levelZeroCountTrigger 20, levelZeroSlowCount 20/],
 		[{ levelZeroSlowCount: 40 }, /below levelZeroStopCount.*levelZeroSlowCount 40/],
 		[{ compactionDebtSlow: 2 ** 35 }, /below compactionDebtStop/],
-		[{ tableFileSize: 4096 }, /blockSize is not above tableFileSize.*blockSize 16384/],
-		[{ segmentSize: 8192 }, /blockSize is below segmentSize/],
+		[{ tableFileSize: 2048 }, /blockSize is not above tableFileSize.*blockSize 4096/],
+		[{ segmentSize: 4096 }, /blockSize is below segmentSize/],
 		[{ diskBudget: 100 << 20 }, /diskBudget is 0, or holds the log.*diskBudget 104857600/],
 	];
 	for (const [given, message] of cases) {
