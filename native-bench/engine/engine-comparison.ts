@@ -103,7 +103,7 @@ try {
 	const config = configuration(all[0].rocks[0]);
 	console.log(`# engine${options.tiny ? ' (tiny: the numbers mean nothing)' : ''}`);
 	for (const [name, text] of Object.entries(config)) console.log(`# ${name}: ${text}`);
-	for (const series of all) printSeries(series, storageOptions);
+	for (const series of all) printSeries(series);
 	if (outFile !== '') {
 		mkdirSync(join(outFile, '..'), { recursive: true });
 		writeFileSync(outFile, `${JSON.stringify({ configuration: config, series: all }, undefined, '\t')}\n`);

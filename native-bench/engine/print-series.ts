@@ -1,12 +1,6 @@
 /** What the engine benchmark prints: a table of rates, and lines for all that is no rate. */
-import {
-	blockCacheSizeDefault,
-	logRingSizeDefault,
-	memtableCountMax,
-	memtableSizeDefault,
-	ringSizeDefault,
-} from '../../src/base/limits.js';
-import type { PartitionOptions } from '../../src/storage/lsm/partition-options.js';
+import { processMemorySize, threadMemorySize } from '../../src/base/limits.js';
+import { poolThreadCountMax } from '../../src/engine/background-pool.js';
 import { type BenchReport, type CellName, cellNames } from './bench-plan.js';
 import type { RocksReport } from './db-bench.js';
 
@@ -27,9 +21,9 @@ export interface Series {
 	readonly rocks: RocksReport[];
 }
 
-export function printSeries(series: Series, options: Partial<PartitionOptions>): void {
+export function printSeries(series: Series): void {
 	printSpeed(series);
-	printRest(series, options);
+	printRest(series);
 }
 
 function median(numbers: readonly number[]): number {
@@ -65,7 +59,7 @@ function printSpeed({ keyCount, ours, rocks }: Series): void {
 }
 
 /** The rest, of the last round. */
-function printRest({ ours, rocks }: Series, options: Partial<PartitionOptions>): void {
+function printRest({ ours, rocks }: Series): void {
 	const run = ours.at(-1);
 	const peer = rocks.at(-1);
 	if (run === undefined) return;
@@ -93,12 +87,12 @@ function printRest({ ours, rocks }: Series, options: Partial<PartitionOptions>):
 	console.log(
 		`puts were held up by the engine for ${whole(load.stallMs)} ms in all, ${load.stallMsMax.toFixed(1)} ms at once`,
 	);
-	const { memtableSize = memtableSizeDefault, blockCacheSize = blockCacheSizeDefault } = options;
-	const budget = memtableCountMax * memtableSize + blockCacheSize + 3 * ringSizeDefault + logRingSizeDefault;
+	const { budgetBytes } = (load.statistics as { memory: { budgetBytes: number } }).memory;
+	const budget = budgetBytes + processMemorySize + poolThreadCountMax() * threadMemorySize;
 	const other = peer === undefined ? '' : `; db_bench peak ${megabytes(peer.peakBytes)}`;
 	console.log(
 		`memory of the process: peak ${megabytes(memory.peakBytes)}, at the end ${megabytes(memory.residentBytes)}; ` +
-			`arenas, cache and rings of it ${megabytes(budget)}${other}`,
+			`budget ${megabytes(budget)}, ${(memory.peakBytes / budget).toFixed(2)} of it${other}`,
 	);
 	console.log(
 		`settled after ${whole(load.settleMs)} ms; closed in ${whole(run.engineCloseMs)} ms; ` +

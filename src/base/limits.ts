@@ -42,6 +42,8 @@ export const segmentSizeDefault = 24 * MiB;
 export const segmentSpareCount = 2;
 /** Bytes of one commit group: bounds the buffer of the log thread and the work of one checksum. */
 export const groupSizeMax = 512 * KiB;
+/** Bytes of groups the log thread gathers into one write. */
+export const logStagingSize = 4 * groupSizeMax;
 /** Bytes of a decoded SSTable block before compression; entries larger than this have a block of their own. */
 export const blockSizeDefault = 4 * KiB;
 /** Bytes of a block that is compressed, checked and decompressed in WebAssembly; larger ones are rare and take natives. */
@@ -106,6 +108,19 @@ export const pathSizeMax = 4096;
 export const manifestEditCountMax = 500;
 /** Milliseconds between fsyncs with durability 'interval'. */
 export const syncIntervalMsDefault = 1000;
+
+/**
+ * MiB of young generation of each of our threads. Hot paths leave hardly any garbage, so the usual 48 would only be memory held: a
+ * process with six threads peaked 70 MB lower.
+ */
+export const youngGenerationSizeMb = 8;
+
+/** Bytes a flush or compaction works with: buffers of its inputs, hashes and index of its output, and the allocator's slack. */
+export const tableJobMemorySize = 64 * MiB;
+/** Bytes of a thread besides what its work needs: V8's heap with its young generation, its stack, its code. */
+export const threadMemorySize = 24 * MiB;
+/** Bytes of a Node.js process with nothing but its main thread. */
+export const processMemorySize = 64 * MiB;
 
 // --- server ---------------------------------------------------------------------------------------
 

@@ -8,8 +8,12 @@
  * So what a writer waits for next never waits behind what takes long: a segment not behind flushes, a flush not behind compactions,
  * however many there are.
  */
+import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { youngGenerationSizeMb } from '../base/limits.js';
 
 /** Fewest threads: one for each of the three. They share processors where these are fewer. */
 const threadCountMin = 3;
@@ -17,6 +21,8 @@ const threadCountMin = 3;
 const threadCountMax = 8;
 /** An idle thread ends after this. */
 const idleTimeoutMs = 10_000;
+/** A thread that has not loaded its modules by then never will. */
+const loadTimeoutMs = 5000;
 
 interface Task {
 	readonly directory: string;
@@ -37,6 +43,11 @@ interface JobOutline {
 
 const slowKinds = new Set(['compact', 'verify']);
 
+/** Threads of a pool on this machine, at most. */
+export function poolThreadCountMax(): number {
+	return Math.max(threadCountMin, Math.min(threadCountMax, (availableParallelism() >> 1) + 1));
+}
+
 export class BackgroundPool {
 	readonly #pool: Piscina;
 	/** Flushes and slow jobs at once. */
@@ -45,11 +56,12 @@ export class BackgroundPool {
 	#slowCount = 0;
 	readonly #waitingFlushes: WaitingTask[] = [];
 	readonly #waitingSlow: WaitingTask[] = [];
+	/** Settles when a thread has loaded its modules, or has ended. */
+	readonly #loaded = new WeakMap<Worker, Promise<unknown>>();
 	#isClosed = false;
 
 	constructor(workerUrl: URL) {
-		const wanted = (availableParallelism() >> 1) + 1;
-		const threadCount = Math.max(threadCountMin, Math.min(threadCountMax, wanted));
+		const threadCount = poolThreadCountMax();
 		this.#longCountMax = threadCount - 1;
 		this.#pool = new Piscina({
 			filename: workerUrl.href,
@@ -57,8 +69,10 @@ export class BackgroundPool {
 			maxThreads: threadCount,
 			idleTimeout: idleTimeoutMs,
 			recordTiming: false,
+			resourceLimits: { maxYoungGenerationSizeMb: youngGenerationSizeMb },
 			atomics: 'disabled',
 		});
+		this.#noteThreads();
 	}
 
 	/** Runs a job. Never rejects: a thread that broke is an outcome too. */
@@ -81,11 +95,32 @@ export class BackgroundPool {
 		}
 	}
 
-	/** Ends the threads; a job under way is cut off, which leaves nothing to repair. */
+	/**
+	 * Ends the threads; a job under way is cut off, which leaves nothing to repair. Threads that are being started get to load their
+	 * modules first: ended in the middle of that, they take the whole process with them (Node.js 20, "IsGraphAsync").
+	 */
 	async close(): Promise<void> {
 		this.#isClosed = true;
 		this.#startWaiting();
+		const giveUp = new AbortController();
+		const loading = this.#pool.threads.map((thread) => this.#loaded.get(thread) ?? Promise.resolve());
+		await Promise.race([
+			Promise.all(loading),
+			sleep(loadTimeoutMs, undefined, { signal: giveUp.signal }).catch(() => {}),
+		]);
+		giveUp.abort();
 		await this.#pool.destroy();
+	}
+
+	/** The first message of a thread says that it is ready. */
+	#noteThreads(): void {
+		for (const thread of this.#pool.threads) {
+			if (this.#loaded.has(thread)) continue;
+			this.#loaded.set(
+				thread,
+				Promise.race([once(thread, 'message'), once(thread, 'exit')]).catch(() => undefined),
+			);
+		}
 	}
 
 	/** Gives free places away. */
@@ -113,7 +148,9 @@ export class BackgroundPool {
 
 	async #runNow(task: Task): Promise<unknown> {
 		try {
-			return await this.#pool.run(task);
+			const outcome = this.#pool.run(task);
+			this.#noteThreads();
+			return await outcome;
 		} catch (error) {
 			return failureOf(error instanceof Error ? error.message : String(error));
 		}

@@ -3,7 +3,7 @@
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type ErrorCode, errorTable, MillraceError } from '../base/errors.js';
-import { logRingSizeDefault, ringSizeDefault } from '../base/limits.js';
+import { logRingSizeDefault, ringSizeDefault, youngGenerationSizeMb } from '../base/limits.js';
 import {
 	type Durability,
 	type LogBoot,
@@ -153,7 +153,11 @@ export class PartitionLink {
 	}
 
 	#spawn(url: URL, what: string, boot: PartitionBoot | LogBoot, transferList: MessagePort[]): Worker {
-		const worker = new Worker(url, { workerData: boot, transferList });
+		const worker = new Worker(url, {
+			workerData: boot,
+			transferList,
+			resourceLimits: { maxYoungGenerationSizeMb: youngGenerationSizeMb },
+		});
 		let reason = 'it ended by itself';
 		worker.on('error', (error) => {
 			reason = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -3,6 +3,14 @@
  * the order of a command's way down: memtables, log, levels, cache, filters; then what bounds it: writes, snapshots, expiry,
  * disk, memory. Partition's thread; made when asked.
  */
+import {
+	logRingSizeDefault,
+	logStagingSize,
+	ringSizeDefault,
+	tableJobMemorySize,
+	threadMemorySize,
+	waitingRequestsSizeMax,
+} from '../../base/limits.js';
 import type { ExpiryWatch } from './expiry-watch.js';
 import type { Maintenance } from './maintenance.js';
 import type { PartitionOptions } from './partition-options.js';
@@ -84,15 +92,24 @@ function filterStatistics({ recovered }: StatisticsParts): Record<string, unknow
 	});
 }
 
-/** Bytes the partition may take and those it takes, by part; the heap of the thread is not among them. */
+/**
+ * Bytes the partition takes, by part, and the budget it keeps to: itself and its two threads, one flush and its compactions under way.
+ * Beside it a process takes `processMemorySize`, and `threadMemorySize` for each thread of the pool.
+ */
 function memoryBudget({ options, recovered }: StatisticsParts): Record<string, unknown> {
 	const { tree, cache } = recovered;
 	const arenaBytesMax = options.memtableSize * options.memtableCountMax;
+	const tableBytes = tree.tables.reduce((sum, table) => sum + table.memoryBytes, 0);
+	const ringBytes = 3 * ringSizeDefault + logRingSizeDefault + logStagingSize + waitingRequestsSizeMax;
+	const workBytes = 2 * threadMemorySize + (1 + options.compactionConcurrency) * tableJobMemorySize;
 	return {
 		arenaBytes: tree.arenaBytes,
 		arenaBytesMax,
 		cacheBytes: cache.stats.usedBytes,
 		cacheBytesMax: options.blockCacheSize,
-		budgetBytes: arenaBytesMax + options.blockCacheSize,
+		tableBytes,
+		ringBytes,
+		workBytes,
+		budgetBytes: arenaBytesMax + options.blockCacheSize + tableBytes + ringBytes + workBytes,
 	};
 }

@@ -57,6 +57,11 @@ export class Filter {
 		this.#probeCount = probeCount;
 	}
 
+	/** Bytes of its lines. */
+	get byteSize(): number {
+		return this.#lines.length;
+	}
+
 	/** Copies the lines out of a filter block's payload. @returns undefined when the payload is none */
 	static decode(payload: Uint8Array): Filter | undefined {
 		if (payload.length < filterHeaderSize) return undefined;

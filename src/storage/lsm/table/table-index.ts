@@ -140,6 +140,12 @@ export class TableIndex {
 		return sum === dataSize ? index : `blocks of ${sum} bytes in ${dataSize} bytes of data`;
 	}
 
+	/** Bytes of its arrays. */
+	get byteSize(): number {
+		const { blockOffsets, keys, keyOffsets, lastSequences } = this;
+		return blockOffsets.byteLength + keys.length + keyOffsets.byteLength + lastSequences.byteLength;
+	}
+
 	/** Bytes with header of a block. */
 	blockSize(block: number): number {
 		return this.blockOffsets[block + 1] - this.blockOffsets[block];

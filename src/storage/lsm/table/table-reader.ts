@@ -71,6 +71,11 @@ export class TableReader {
 	}
 
 	/** What reads through this reader have cost so far. */
+	/** Bytes held while the table is open: index and filter. */
+	get memoryBytes(): number {
+		return this.#index.byteSize + this.#filter.byteSize;
+	}
+
 	get counts(): TableReadCounts {
 		return this.#blocks.counts;
 	}

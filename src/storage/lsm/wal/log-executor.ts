@@ -13,7 +13,7 @@
 import { assert } from '../../../base/assert.js';
 import { bufferOver, copyBytes, readU32, readU53, writeU53 } from '../../../base/bytes.js';
 import { systemCodeOf } from '../../../base/errors.js';
-import { groupSizeMax } from '../../../base/limits.js';
+import { logStagingSize } from '../../../base/limits.js';
 import { writeChecksum64 } from '../../../codec/checksum.js';
 import type { Durability } from '../../../command/worker-boot.js';
 import type { FileHandle, FileSystem } from '../../../env/ports.js';
@@ -58,14 +58,12 @@ export interface LogListener {
 	edited(): void;
 }
 
-const stagingSize = 4 * groupSizeMax;
-
 export class LogExecutor {
 	readonly #fileSystem: FileSystem;
 	readonly #directory: string;
 	readonly #durability: Durability;
 	readonly #listener: LogListener;
-	readonly #staging = Buffer.alloc(stagingSize);
+	readonly #staging = Buffer.alloc(logStagingSize);
 	#stagedSize = 0;
 	#stagedOffset = 0;
 	#segment: FileHandle | undefined;
@@ -143,8 +141,8 @@ export class LogExecutor {
 		writeU53(bytes, offset + groupDurableSequenceOffset, this.#syncedSequence);
 		const checkedSize = groupHeaderSize - groupCheckedOffset + payloadSize;
 		writeChecksum64(bytes, offset + groupCheckedOffset, checkedSize, bytes, offset + groupChecksumOffset);
-		if (this.#stagedSize + size > stagingSize) this.#writeStaged();
-		if (size > stagingSize) {
+		if (this.#stagedSize + size > logStagingSize) this.#writeStaged();
+		if (size > logStagingSize) {
 			this.#write(bytes, offset, size, position);
 		} else {
 			if (this.#stagedSize === 0) this.#stagedOffset = position;
