@@ -70,7 +70,9 @@ export const levelCountMax = 7;
 export const levelSizeRatioDefault = 10;
 /** Bytes the base level may hold: it is the one that level 0 is compacted into. */
 export const baseLevelSizeDefault = 256 * MiB;
-/** Bytes of a table that a compaction writes, before it begins the next. Bounds what one compaction rewrites, and its disk use. */
+/**
+ * Bytes of a table that a compaction writes, before it begins the next. Bounds what one compaction rewrites, and its disk use.
+ */
 export const tableFileSizeDefault = 32 * MiB;
 /** Table sizes that one table may overlap in the level below its own: what compacting it would rewrite, ten times its bytes. */
 export const grandparentOverlapFactor = 10;
@@ -110,8 +112,8 @@ export const manifestEditCountMax = 500;
 export const syncIntervalMsDefault = 1000;
 
 /**
- * MiB of young generation of each of our threads. Hot paths leave hardly any garbage, so the usual 48 would only be memory held: a
- * process with six threads peaked 70 MB lower.
+ * MiB of young generation of each of our threads. Hot paths leave hardly any garbage, so the usual 48 would only be memory
+ * held: a process with six threads peaked 70 MB lower.
  */
 export const youngGenerationSizeMb = 8;
 

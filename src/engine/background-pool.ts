@@ -5,8 +5,8 @@
  *   flushes ─────────────────────────────> wait here ────────────────────> all threads but one
  *   compactions, verification ───────────> wait here, level 0 first ─────> all threads but two
  *
- * So what a writer waits for next never waits behind what takes long: a segment not behind flushes, a flush not behind compactions,
- * however many there are.
+ * So what a writer waits for next never waits behind what takes long: a segment not behind flushes, a flush not behind
+ * compactions, however many there are.
  */
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';

@@ -14,10 +14,11 @@ import {
 	slidingPrefixSize,
 } from '../../src/storage/lsm/entry.js';
 import { keyHash } from '../../src/storage/lsm/key-hash.js';
-import type { Walkable, WalkSources } from '../../src/storage/lsm/live-cursor.js';
+import type { Walkable } from '../../src/storage/lsm/live-cursor.js';
 import { Memtable } from '../../src/storage/lsm/memtable/memtable.js';
 import { MemtableIterator } from '../../src/storage/lsm/memtable/memtable-iterator.js';
 import { RangeTombstoneSet } from '../../src/storage/lsm/range-tombstone-set.js';
+import { Walk } from '../../src/storage/lsm/walk.js';
 import { type ArrayEntry, ArrayIterator, compareArrayEntries } from './array-iterator.js';
 
 export interface LiveEntry {
@@ -75,7 +76,7 @@ export class ScanWorld implements Walkable {
 		this.#cuts.push(this.lastSequence);
 	}
 
-	startWalk(): WalkSources {
+	startWalk(): Walk {
 		const ends = [...this.#cuts, this.lastSequence].reverse();
 		const parts = ends.map((end, i) => {
 			const begin = ends[i + 1] ?? 0;
@@ -83,9 +84,8 @@ export class ScanWorld implements Walkable {
 		});
 		const iterators = parts.map((part, i) => (i < this.#memtableCount ? memtableOver(part) : arrayOver(part)));
 		const pins = parts.map(() => ({ pin: () => this.pinCount++, unpin: () => this.pinCount-- }));
-		for (const pin of pins) pin.pin();
 		this.iterators = iterators;
-		return this.isAgeKnown ? { iterators, sources: pins, maxSequences: ends } : { iterators, sources: pins };
+		return new Walk(iterators, pins, this.isAgeKnown ? ends : undefined).begin();
 	}
 
 	/** The live entries of a range, in its order. */

@@ -1,6 +1,7 @@
 /**
- * Drives a tree and its maintenance (flushes, compactions, edits) in one thread over a simulated disk, without commands and without
- * a log: entries go straight into the tree, edits are durable when `settleEdits` says so, jobs run when `runJob` is called.
+ * Drives a tree and its maintenance (flushes, compactions, edits) in one thread over a simulated disk, without commands and
+ * without a log: entries go straight into the tree, edits are durable when `settleEdits` says so, jobs run when `runJob` is
+ * called.
  *
  * Tables are small, so that a few thousand entries fill four levels.
  */

@@ -1,4 +1,7 @@
-/** What compactions have done so far: counts, bytes, entries dropped, and how fast they take bytes out of level 0. Partition's thread. */
+/**
+ * What compactions have done so far: counts, bytes, entries dropped, and how fast they take bytes out of level 0.
+ * Partition's thread.
+ */
 import { levelCountMax } from '../../base/limits.js';
 import type { Compaction } from './compaction.js';
 import { RateMeter } from './rate-meter.js';

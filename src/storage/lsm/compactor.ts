@@ -1,5 +1,6 @@
 /**
- * Carries out compactions: asks the picker what is worth one, has the pool do it, and installs the outputs in place of the inputs.
+ * Carries out compactions: asks the picker what is worth one, has the pool do it, and installs the outputs in place of the
+ * inputs.
  * Inputs that were cleared meanwhile take their outputs with them. Partition's thread only.
  *
  *   pick ─> move: the same tables at another level, one edit

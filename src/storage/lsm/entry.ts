@@ -8,7 +8,9 @@
 /** Persistent: append, never renumber. */
 export const kindPut = 1;
 export const kindTombstone = 2;
-/** A put whose expiry slides: its stored value begins with `slidingPrefixSize` bytes, the u53 milliseconds a read extends it by. */
+/**
+ * A put whose expiry slides: its stored value begins with `slidingPrefixSize` bytes, the u53 milliseconds a read extends it by.
+ */
 export const kindSlidingPut = 3;
 /** Taken for values that live in a file of their own; nothing writes it yet, and readers refuse it. */
 export const kindValuePointer = 4;
@@ -47,7 +49,8 @@ export interface RangeTombstone {
 
 /**
  * Walks entries in one of two directions, chosen by the seek: keys ascending, or (after `seekLast`, `seekBackward`) keys
- * descending. The versions of one key come newest first in both. After a seek or `next`, the fields describe the entry when `valid`.
+ * descending. The versions of one key come newest first in both. After a seek or `next`, the fields describe the entry when
+ * `valid`.
  */
 export interface EntryIterator extends EntryView {
 	valid: boolean;
@@ -57,6 +60,12 @@ export interface EntryIterator extends EntryView {
 	seekFirst(): void;
 	/** To the first entry whose key is >= the given one. */
 	seek(key: Uint8Array, keyOffset: number, keySize: number): void;
+	/**
+	 * To the newest version of exactly this key, cheaper than by `seek` where there is none. The walk may go on from there, forward.
+	 * @param hash `keyHash` of the key
+	 * @returns false when it is not here: then the iterator stands nowhere, and must be sought
+	 */
+	seekExact?(hash: number, key: Uint8Array, keyOffset: number, keySize: number): boolean;
 	/** To the newest version of the last key; walks backward from there. */
 	seekLast(): void;
 	/** To the newest version of the last key below the given one (or equal to it, if `isInclusive`); walks backward from there. */

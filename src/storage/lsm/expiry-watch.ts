@@ -1,6 +1,7 @@
 /**
- * Follows the expiry index as time goes on: takes the rows that are due, a slice at a time, and tells of each key whose newest version
- * has expired. So an expiry is heard of soon after its time, whether anyone reads the key or not, and compaction may drop the entry.
+ * Follows the expiry index as time goes on: takes the rows that are due, a slice at a time, and tells of each key whose
+ * newest version has expired. So an expiry is heard of soon after its time, whether anyone reads the key or not, and
+ * compaction may drop the entry.
  *
  *   due row ─> newest version of the key? ─ another ─> nothing: it was overwritten or deleted
  *                                         └ the same ─> expired: counted, with how late that was

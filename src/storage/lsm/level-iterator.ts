@@ -1,14 +1,17 @@
 /**
  * Walks the tables of one sorted level as if they were one. Tables are opened when the walk gets to them, and only one at a time:
- * a scan that ends early has touched no other. Both directions, as EntryIterator says. One thread; lends what its table lends.
+ * a scan that ends early has touched no other. One table iterator serves for all of them, and after `close` for the next walk.
+ * Both directions, as EntryIterator says. One thread; lends what its table lends.
  */
 import { assert } from '../../base/assert.js';
 import type { EntryIterator } from './entry.js';
 import type { KeyBounds } from './key-bounds.js';
+import type { TableIterator } from './table/table-iterator.js';
 
-/** Something that gives an iterator over a table. */
+/** What it needs of a TableReader. */
 interface IterableTable {
-	iterator(): EntryIterator;
+	mayContain(keyHash: number): boolean;
+	iterator(reused?: TableIterator): TableIterator;
 }
 
 const noBytes = new Uint8Array(0);
@@ -27,7 +30,10 @@ export class LevelIterator implements EntryIterator {
 
 	readonly #tables: readonly IterableTable[];
 	readonly #bounds: KeyBounds;
-	#table: EntryIterator | undefined;
+	/** The current table's; undefined: the walk is at an end. */
+	#table: TableIterator | undefined;
+	/** The one that `#table` is, or was. */
+	#reused: TableIterator | undefined;
 	/** Of `#table`. */
 	#index = -1;
 	#isBackward = false;
@@ -49,6 +55,20 @@ export class LevelIterator implements EntryIterator {
 		this.#isBackward = false;
 		this.#enter(this.#bounds.find(key, keyOffset, keySize))?.seek(key, keyOffset, keySize);
 		this.#settle();
+	}
+
+	seekExact(hash: number, key: Uint8Array, keyOffset: number, keySize: number): boolean {
+		this.valid = false;
+		this.#isBackward = false;
+		const bounds = this.#bounds;
+		const index = bounds.find(key, keyOffset, keySize);
+		if (index === bounds.count || bounds.compareFirst(index, key, keyOffset, keySize) > 0) return false;
+		if (!this.#tables[index].mayContain(hash)) return false;
+		const table = this.#enter(index);
+		if (table === undefined || !table.seekExact(hash, key, keyOffset, keySize)) return false;
+		this.valid = true;
+		this.#show(table);
+		return true;
 	}
 
 	seekLast(): void {
@@ -74,18 +94,19 @@ export class LevelIterator implements EntryIterator {
 
 	close(): void {
 		this.valid = false;
-		this.#table?.close?.();
+		this.#table?.close();
 		this.#table = undefined;
 		this.#index = -1;
 	}
 
 	/** Makes a table the current one; one that is already so keeps what it has read. */
-	#enter(index: number): EntryIterator | undefined {
+	#enter(index: number): TableIterator | undefined {
 		if (index === this.#index) return this.#table;
 		const isThere = index >= 0 && index < this.#tables.length;
 		this.#index = index;
-		this.#table?.close?.();
-		this.#table = isThere ? this.#tables[index].iterator() : undefined;
+		this.#table?.close();
+		this.#table = isThere ? this.#tables[index].iterator(this.#reused) : undefined;
+		this.#reused = this.#table ?? this.#reused;
 		return this.#table;
 	}
 

@@ -6,43 +6,38 @@
  *   start(after, range) ─ { step() ─ true: use `entry`, then pass() }* until isAtEnd ─ close()
  *
  * A walk broken off where `isBetweenKeys` goes on, in another cursor, after `resumeKey`. It pins what it walks over until closed.
- * One that is dropped unclosed is let go by the collector, with a warning, where the thread has an event loop to hear of it.
+ * One that is dropped unclosed is let go by the collector, with a warning, if a warning was asked for: watching a cursor costs
+ * a microsecond, and the collector's word is heard only in a thread with an event loop, which a partition's has not.
+ *
+ * What it works with is a Walk, which other cursors use after it: closed, it shows nothing any more.
  */
 import { compareBytes, copyBytes } from '../../base/bytes.js';
 import { MillraceError } from '../../base/errors.js';
 import { keySizeMax } from '../../base/limits.js';
 import { type ScanRange, wholeRange } from '../../command/scan-options.js';
-import { type EntryIterator, isExpired, kindPut, kindSlidingPut, kindTombstone, slidingPrefixSize } from './entry.js';
+import { isExpired, kindPut, kindSlidingPut, kindTombstone, slidingPrefixSize } from './entry.js';
+import { keyHash } from './key-hash.js';
 import { MergeIterator } from './merge-iterator.js';
-import type { Pinnable } from './pinned.js';
 import type { RangeTombstoneCursor, RangeTombstoneSet } from './range-tombstone-set.js';
-
-/** What a walk goes over, pinned by whoever gives it away. */
-export interface WalkSources {
-	/** Newest first. */
-	readonly iterators: readonly EntryIterator[];
-	/** Unpinned when the walk is over. */
-	readonly sources: Pinnable[];
-	/** Of each iterator: no version in it is newer. Lets a walk skip deleted ranges of sources that are wholly older. */
-	readonly maxSequences?: readonly number[];
-}
+import type { Walk } from './walk.js';
 
 /** A read view, as far as a walk is concerned. */
 export interface Walkable {
 	readonly rangeTombstones: RangeTombstoneSet;
-	startWalk(): WalkSources;
+	/** @returns a walk that has begun: whoever takes it ends it */
+	startWalk(): Walk;
 }
 
 /** What must outlive a cursor that nobody closed. */
 interface Leak {
-	readonly sources: Pinnable[];
+	readonly walk: Walk;
 	readonly warn: (text: string) => void;
 }
 
 /** Unpins what a lost cursor pinned. */
-export function releaseLostWalk({ sources, warn }: Leak): void {
+function releaseLostWalk({ walk, warn }: Leak): void {
 	warn('a scan was dropped without being closed, and kept its files and memtables until now');
-	for (const source of sources.splice(0)) source.unpin();
+	walk.end();
 }
 
 const lost = new FinalizationRegistry<Leak>(releaseLostWalk);
@@ -50,42 +45,44 @@ const lost = new FinalizationRegistry<Leak>(releaseLostWalk);
 /** Dead versions in a row (of one key, or of one deleted range) after which a seek past them is cheaper than steps. */
 const skipAfterCount = 16;
 const noKey = new Uint8Array(0);
+/** What a closed cursor stands on. */
+const nothing = new MergeIterator([]);
 const aboveAllKeys = new Uint8Array(keySizeMax + 1).fill(0xff);
 
 export class LiveCursor {
-	readonly entry: MergeIterator;
-	/** Pinned until closed. */
-	readonly #sources: Pinnable[];
+	/** On nothing when closed. */
+	entry: MergeIterator;
+	/** Gone when closed. */
+	#walk: Walk | undefined;
 	readonly #maxSequences: readonly number[];
+	readonly #isWatched: boolean;
 	readonly #maxSequence: number;
 	readonly #nowMs: number;
 	readonly #tombstones: RangeTombstoneCursor;
 	#range: ScanRange = wholeRange;
 	#isOutside = false;
 	/** The key last seen, and whether its visible version was: its older ones are skipped. */
-	#lastKey = Buffer.alloc(64);
+	#lastKey: Uint8Array;
 	#lastKeySize = -1;
 	#isDecided = false;
 	/** The key before that one. */
-	#keyBefore = Buffer.alloc(64);
+	#keyBefore: Uint8Array;
 	#keyBeforeSize = 0;
 	#deadCount = 0;
 
-	/** @param warn takes the warning of a cursor that was dropped without being closed */
-	constructor(
-		view: Walkable,
-		maxSequence: number,
-		nowMs: number,
-		warn: (text: string) => void = (text) => process.emitWarning(text, 'MillraceScanWarning'),
-	) {
-		const { iterators, sources, maxSequences = [] } = view.startWalk();
-		this.#sources = sources;
-		this.#maxSequences = maxSequences;
+	/** @param warn takes the warning of a cursor that was dropped without being closed; undefined: nobody watches for that */
+	constructor(view: Walkable, maxSequence: number, nowMs: number, warn?: (text: string) => void) {
+		const walk = view.startWalk();
+		this.#walk = walk;
+		this.entry = walk.merged;
+		this.#maxSequences = walk.maxSequences;
+		this.#lastKey = walk.keyBuffer;
+		this.#keyBefore = walk.otherKeyBuffer;
 		this.#tombstones = view.rangeTombstones.cursor(maxSequence);
-		this.entry = new MergeIterator(iterators);
 		this.#maxSequence = maxSequence;
 		this.#nowMs = nowMs;
-		lost.register(this, { sources, warn }, this);
+		this.#isWatched = warn !== undefined;
+		if (warn !== undefined) lost.register(this, { walk, warn }, this);
 	}
 
 	/** To the first entry of the range, in its direction. @param after only what follows this key; empty: all of the range */
@@ -157,9 +154,18 @@ export class LiveCursor {
 
 	/** Lets go of everything. Closing again does nothing. */
 	close(): void {
-		lost.unregister(this);
-		this.entry.close();
-		for (const source of this.#sources.splice(0)) source.unpin();
+		const walk = this.#walk;
+		if (walk === undefined) return;
+		if (this.#isWatched) lost.unregister(this);
+		walk.keyBuffer = this.#lastKey;
+		walk.otherKeyBuffer = this.#keyBefore;
+		this.#walk = undefined;
+		this.entry = nothing;
+		this.#lastKey = noKey;
+		this.#lastKeySize = 0;
+		this.#keyBefore = noKey;
+		this.#keyBeforeSize = 0;
+		walk.end();
 	}
 
 	/** Decides on the visible version, and shows of a value what is the user's. */
@@ -194,8 +200,7 @@ export class LiveCursor {
 		this.#deadCount++;
 		const isSkipping = this.#deadCount >= skipAfterCount;
 		if (isSkipping) this.#deadCount = 0;
-		const newest = this.#maxSequences[entry.winner] ?? Number.POSITIVE_INFINITY;
-		if (!isSkipping || newest >= tombstones.cover) {
+		if (!isSkipping || this.#maxSequences[entry.winner] >= tombstones.cover) {
 			entry.next();
 			return;
 		}
@@ -216,7 +221,7 @@ export class LiveCursor {
 			// Past all versions of the key, of which there may be many.
 			entry.seek(successorOf(after, after.length), 0, after.length + 1);
 		} else if (lower === undefined) entry.seekFirst();
-		else if (isInclusive) entry.seek(lower, 0, lower.length);
+		else if (isInclusive) entry.seekExact(keyHash(lower, 0, lower.length), lower, 0, lower.length);
 		else entry.seek(successorOf(lower, lower.length), 0, lower.length + 1);
 	}
 
@@ -255,7 +260,7 @@ export class LiveCursor {
 		const free = this.#keyBefore;
 		this.#keyBefore = this.#lastKey;
 		this.#keyBeforeSize = Math.max(0, this.#lastKeySize);
-		this.#lastKey = size > free.length ? Buffer.alloc(size * 2) : free;
+		this.#lastKey = size > free.length ? new Uint8Array(size * 2) : free;
 		copyBytes(key, offset, this.#lastKey, 0, size);
 		this.#lastKeySize = size;
 	}

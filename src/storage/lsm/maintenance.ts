@@ -225,7 +225,10 @@ export class Maintenance {
 		return diskMs === undefined ? compactorMs : Math.min(diskMs, compactorMs ?? diskMs);
 	}
 
-	/** Tries again what a full disk stopped, and begins what time brings. @param nowMs what the clock shows: it may have been put back */
+	/**
+	 * Tries again what a full disk stopped, and begins what time brings. @param nowMs what the clock shows: it may have been
+	 * put back
+	 */
 	tick(nowMs: number): void {
 		this.#upkeep.clockMs = nowMs;
 		const isRoomBack = this.#upkeep.disk.tick(nowMs);

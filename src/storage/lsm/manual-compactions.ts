@@ -1,6 +1,7 @@
 /**
  * Compactions that somebody asked for: a range of keys, level by level down to the last, one request after the other. A level is
- * done when the tables that were in it when its turn came are gone from the range; so writes that go on do not keep it from ending.
+ * done when the tables that were in it when its turn came are gone from the range; so writes that go on do not keep it from
+ * ending.
  * Partition's thread only.
  */
 import type { MillraceError } from '../../base/errors.js';

@@ -7,9 +7,12 @@
  *
  * A source that has ended loses against all others; of equal entries (which well-formed sources never have) the source
  * with the lower number comes first. Key and value are lent by the winning source until the next call. One thread.
+ *
+ * After `seekExact` only the winner is known to stand where it should: no other source can have anything before it. They are
+ * sought when the walk moves on, which a cursor opened for one entry never does.
  */
 import { assert } from '../../base/assert.js';
-import { compareBytes } from '../../base/bytes.js';
+import { compareBytes, copyBytes } from '../../base/bytes.js';
 import type { EntryIterator } from './entry.js';
 
 const noBytes = new Uint8Array(0);
@@ -28,12 +31,19 @@ export class MergeIterator implements EntryIterator {
 
 	readonly #sources: readonly EntryIterator[];
 	readonly #tree: Int32Array;
+	/** The winner of each node, while all matches are played. */
+	readonly #winners: Int32Array;
 	#isBackward = false;
+	/** True: all sources but the winner are still to be sought, to this key. */
+	#isWaiting = false;
+	#soughtKey = new Uint8Array(64);
+	#soughtKeySize = 0;
 
 	/** @param sources newest first by convention; they belong to this iterator from now on */
 	constructor(sources: readonly EntryIterator[]) {
 		this.#sources = sources;
 		this.#tree = new Int32Array(Math.max(1, sources.length));
+		this.#winners = new Int32Array(sources.length * 2);
 	}
 
 	/** The source that the present entry comes from. */
@@ -43,36 +53,64 @@ export class MergeIterator implements EntryIterator {
 
 	seekFirst(): void {
 		this.#isBackward = false;
+		this.#isWaiting = false;
 		for (const source of this.#sources) source.seekFirst();
 		this.#playAll();
 	}
 
 	seek(key: Uint8Array, keyOffset: number, keySize: number): void {
 		this.#isBackward = false;
+		this.#isWaiting = false;
 		for (const source of this.#sources) source.seek(key, keyOffset, keySize);
 		this.#playAll();
 	}
 
+	/**
+	 * As `seek`, for a key that is likely to be there, over sources that are newest first (as for points: of one key, all versions
+	 * in a source are newer than those in the next). It then costs what a point read does.
+	 * @param hash `keyHash` of the key
+	 */
+	seekExact(hash: number, key: Uint8Array, keyOffset: number, keySize: number): boolean {
+		const sources = this.#sources;
+		for (let i = 0; i < sources.length; i++) {
+			if (!isFoundExactly(sources[i], hash, key, keyOffset, keySize)) continue;
+			this.#isBackward = false;
+			this.#isWaiting = true;
+			if (keySize > this.#soughtKey.length) this.#soughtKey = new Uint8Array(keySize * 2);
+			copyBytes(key, keyOffset, this.#soughtKey, 0, keySize);
+			this.#soughtKeySize = keySize;
+			this.#tree[0] = i;
+			this.#show();
+			return true;
+		}
+		this.seek(key, keyOffset, keySize);
+		return false;
+	}
+
 	seekLast(): void {
 		this.#isBackward = true;
+		this.#isWaiting = false;
 		for (const source of this.#sources) source.seekLast();
 		this.#playAll();
 	}
 
 	seekBackward(key: Uint8Array, keyOffset: number, keySize: number, isInclusive: boolean): void {
 		this.#isBackward = true;
+		this.#isWaiting = false;
 		for (const source of this.#sources) source.seekBackward(key, keyOffset, keySize, isInclusive);
 		this.#playAll();
 	}
 
 	next(): void {
 		assert(this.valid, 'next() on a valid iterator');
+		if (this.#isWaiting) this.#seekOthers();
 		this.#sources[this.#tree[0]].next();
 		this.#replay();
 	}
 
 	close(): void {
 		this.valid = false;
+		this.#isWaiting = false;
 		for (const source of this.#sources) source.close?.();
 	}
 
@@ -82,10 +120,23 @@ export class MergeIterator implements EntryIterator {
 	 */
 	skipInWinner(key: Uint8Array, keyOffset: number, keySize: number): void {
 		assert(this.valid, 'skipInWinner() on a valid iterator');
+		if (this.#isWaiting) this.#seekOthers();
 		const source = this.#sources[this.#tree[0]];
 		if (this.#isBackward) source.seekBackward(key, keyOffset, keySize, false);
 		else source.seek(key, keyOffset, keySize);
 		this.#replay();
+	}
+
+	/** The walk leaves the entry that `seekExact` found: it is the first of all, so the winner stays. */
+	#seekOthers(): void {
+		this.#isWaiting = false;
+		const winner = this.#tree[0];
+		const sources = this.#sources;
+		for (let i = 0; i < sources.length; i++) {
+			if (i !== winner) sources[i].seek(this.#soughtKey, 0, this.#soughtKeySize);
+		}
+		this.#playAll();
+		assert(this.#tree[0] === winner, 'nothing comes before what was found exactly');
 	}
 
 	/** The winning source has moved: its matches are played again. */
@@ -107,7 +158,7 @@ export class MergeIterator implements EntryIterator {
 		const count = this.#sources.length;
 		this.valid = false;
 		if (count === 0) return;
-		const winners = new Int32Array(count * 2);
+		const winners = this.#winners;
 		for (let i = 0; i < count; i++) winners[count + i] = i;
 		for (let node = count - 1; node >= 1; node--) {
 			const left = winners[node * 2];
@@ -145,4 +196,17 @@ export class MergeIterator implements EntryIterator {
 		this.valueOffset = source.valueOffset;
 		this.valueSize = source.valueSize;
 	}
+}
+
+/** Also of a source that has no short way. */
+function isFoundExactly(
+	source: EntryIterator,
+	hash: number,
+	key: Uint8Array,
+	keyOffset: number,
+	keySize: number,
+): boolean {
+	if (source.seekExact !== undefined) return source.seekExact(hash, key, keyOffset, keySize);
+	source.seek(key, keyOffset, keySize);
+	return source.valid && compareBytes(source.key, source.keyOffset, source.keySize, key, keyOffset, keySize) === 0;
 }

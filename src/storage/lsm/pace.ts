@@ -1,5 +1,6 @@
 /**
- * Slows a job down to so many bytes a second: it sleeps between writes, in short slices, so that its thread can be ended meanwhile.
+ * Slows a job down to so many bytes a second: it sleeps between writes, in short slices, so that its thread can be ended
+ * meanwhile.
  * Blocks the thread that calls it: for the background pool only.
  */
 import type { Clock, FileHandle } from '../../env/ports.js';

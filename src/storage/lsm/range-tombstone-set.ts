@@ -74,6 +74,7 @@ export class RangeTombstoneSet {
 
 	/** For a walk in either direction at one sequence. It does not see what is added later. */
 	cursor(maxSequence: number): RangeTombstoneCursor {
+		if (this.#fragments.count === 0) return emptyCursor;
 		return new RangeTombstoneCursor(this.#fragments, maxSequence);
 	}
 
@@ -152,6 +153,9 @@ export class RangeTombstoneCursor {
 		return this.#fragments.boundAt(this.#index);
 	}
 }
+
+/** Has nothing to remember, so it serves all. */
+const emptyCursor = new RangeTombstoneCursor(noFragments, 0);
 
 function isEmptyRange({ start, end }: RangeTombstone): boolean {
 	return end.length > 0 && compareBytes(start, 0, start.length, end, 0, end.length) >= 0;

@@ -6,11 +6,11 @@
 import type { EntryIterator, EntryView } from './entry.js';
 import { LevelIterator } from './level-iterator.js';
 import type { Levels } from './levels.js';
-import type { WalkSources } from './live-cursor.js';
 import type { Memtable } from './memtable/memtable.js';
 import { MemtableIterator } from './memtable/memtable-iterator.js';
-import type { Pinnable, Pinned } from './pinned.js';
+import type { Pinned } from './pinned.js';
 import type { RangeTombstoneSet } from './range-tombstone-set.js';
+import { Walk, WalkPool } from './walk.js';
 
 export class ReadView {
 	readonly memtables: readonly Pinned<Memtable>[];
@@ -20,6 +20,7 @@ export class ReadView {
 	readonly #readable: readonly Pinned<Memtable>[];
 	/** Tables asked so far, for each level; all views of a tree share it. */
 	readonly #readCounts: Float64Array;
+	readonly #walks = new WalkPool();
 
 	/** Pins all it is given until `release`. */
 	constructor(
@@ -40,6 +41,7 @@ export class ReadView {
 
 	/** Lets go of everything. The tree calls it when it has made another view. */
 	release(): void {
+		this.#walks.close();
 		for (const memtable of this.#readable) memtable.unpin();
 		this.levels.unpin();
 	}
@@ -95,16 +97,23 @@ export class ReadView {
 		return false;
 	}
 
-	/** One iterator for each memtable, table of level 0 and deeper level, newest first; the walk unpins the sources in the end. */
-	startWalk(): WalkSources {
-		const sources: Pinnable[] = [...this.memtables, this.levels];
-		for (const source of sources) source.pin();
+	/**
+	 * Over one iterator for each memtable, table of level 0 and deeper level, newest first. The walk keeps them pinned until
+	 * it ends.
+	 */
+	startWalk(): Walk {
+		const walk = this.#walks.take() ?? this.#makeWalk();
+		// What is written to the active memtable from here on is too new for the walk anyway.
+		for (let i = 0; i < this.memtables.length; i++) walk.maxSequences[i] = this.memtables[i].value.maxSequence;
+		return walk.begin();
+	}
+
+	#makeWalk(): Walk {
 		const [levelZero, ...deeper] = this.levels.all;
 		const iterators: EntryIterator[] = [
 			...this.memtables.map((memtable) => new MemtableIterator(memtable.value)),
 			...levelZero.tables.map((table) => table.value.iterator()),
 		];
-		// What is written to the active memtable from here on is too new for the walk anyway.
 		const maxSequences = this.memtables.map((memtable) => memtable.value.maxSequence);
 		for (const { maxSequence } of levelZero.metas) maxSequences.push(maxSequence);
 		for (const level of deeper) {
@@ -113,6 +122,6 @@ export class ReadView {
 			iterators.push(new LevelIterator(tables, level.bounds));
 			maxSequences.push(tables.reduce((newest, { meta }) => Math.max(newest, meta.maxSequence), 0));
 		}
-		return { iterators, sources, maxSequences };
+		return new Walk(iterators, [...this.memtables, this.levels], maxSequences, this.#walks);
 	}
 }

@@ -93,7 +93,8 @@ function filterStatistics({ recovered }: StatisticsParts): Record<string, unknow
 }
 
 /**
- * Bytes the partition takes, by part, and the budget it keeps to: itself and its two threads, one flush and its compactions under way.
+ * Bytes the partition takes, by part, and the budget it keeps to: itself and its two threads, one flush and its compactions
+ * under way.
  * Beside it a process takes `processMemorySize`, and `threadMemorySize` for each thread of the pool.
  */
 function memoryBudget({ options, recovered }: StatisticsParts): Record<string, unknown> {

@@ -1,9 +1,9 @@
 /**
- * The jobs that write tables: a flush makes one of a memtable, a compaction makes some of others. Run in the background pool; what
- * they write is checked, byte for byte, before anybody hears of it.
+ * The jobs that write tables: a flush makes one of a memtable, a compaction makes some of others. Run in the background
+ * pool; what they write is checked, byte for byte, before anybody hears of it.
  *
  *   inputs ─> one iterator (level 0: of each table; deeper: of each level) ─> MergeIterator ─> writeCompaction ─> outputs
- *   outputs ─> verify each (checksums, order, filter) ─> entries add up, keys and sequences lie within the inputs' ─> names synced
+ *   outputs ─> verify each (checksums, order, filter) ─> entries add up, bounds within the inputs' ─> names synced
  *
  * A job touches only files that nothing names yet, and removes them again when it fails.
  */

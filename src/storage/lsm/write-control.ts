@@ -1,6 +1,6 @@
 /**
- * Whether writes go on at full speed, are slowed down or stopped: pure. Three things can pile up, each with a mark from which writes
- * are slowed and one at which they stop:
+ * Whether writes go on at full speed, are slowed down or stopped: pure. Three things can pile up, each with a mark from
+ * which writes are slowed and one at which they stop:
  *
  *   memtables   the last arena fills while all others wait for their flush           0 … 1 of it used
  *   level 0     tables: each read asks all of them                                   levelZeroSlowCount … levelZeroStopCount

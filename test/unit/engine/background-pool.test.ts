@@ -1,4 +1,6 @@
-/** The pool's order: short jobs never wait behind long ones, and level 0 goes first among compactions. Real threads, no real jobs. */
+/**
+ * The pool's order: short jobs never wait behind long ones, and level 0 goes first among compactions. Real threads, no real jobs.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BackgroundPool } from '../../../src/engine/background-pool.js';

@@ -1,5 +1,6 @@
 /**
- * The picker as transcripts: levels drawn as lines, tables as `id:first-last size`, what runs marked with `*`; the choice as one line.
+ * The picker as transcripts: levels drawn as lines, tables as `id:first-last size`, what runs marked with `*`; the choice
+ * as one line.
  * Sizes are in MB. In the drawings the base level may hold 40, levels grow tenfold, tables have 4.
  */
 import assert from 'node:assert/strict';

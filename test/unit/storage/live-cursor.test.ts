@@ -27,10 +27,15 @@ function latin1(bytes: Uint8Array, offset: number, size: number): string {
 
 function startWalk(prng: Prng, harness: PartitionHarness, model: PartitionModel, snapshot: number | undefined): Walk {
 	const isReverse = prng.chance(0.5);
-	const after = prng.chance(0.5) ? '' : randomKey(prng, 120);
-	const isBehind = (key: string): boolean => after === '' || (isReverse ? key < after : key > after);
+	const from = prng.chance(0.3) ? '' : randomKey(prng, 120);
+	// From a key on, which is mostly there: the seek is an exact one.
+	const isBound = from !== '' && !isReverse && prng.chance(0.7);
+	const isBehind = (key: string): boolean =>
+		from === '' || (isReverse ? key < from : key > from) || (isBound && key === from);
 	const cursor = harness.partition.cursor(snapshot);
-	cursor.start(Buffer.from(after, 'latin1'), { ...wholeRange, isReverse });
+	const fromKey = Buffer.from(from, 'latin1');
+	const range = isBound ? { ...wholeRange, lower: fromKey, isLowerInclusive: true } : { ...wholeRange, isReverse };
+	cursor.start(isBound ? Buffer.alloc(0) : fromKey, range);
 	const state = (snapshot === undefined ? undefined : model.snapshots.get(snapshot)) ?? model;
 	const live = liveEntries(state, harness.drainMs).filter(([key]) => isBehind(key));
 	const expected = live.map(([key, { value, version }]): Found[number] => [key, value, version]);
@@ -82,8 +87,11 @@ test('walks see their moment', () => {
 		}
 		if (prng.chance(0.01)) harness.flush();
 		for (const walk of walks) {
-			if (!prng.chance(0.1) || !stepWalk(walk, 1 + prng.below(30))) continue;
-			assert.deepEqual(walk.found, walk.expected);
+			if (!prng.chance(0.1)) continue;
+			const isAtEnd = stepWalk(walk, 1 + prng.below(30));
+			// Some are broken off: what they leave is used by others.
+			if (!isAtEnd && !prng.chance(0.2)) continue;
+			assert.deepEqual(walk.found, isAtEnd ? walk.expected : walk.expected.slice(0, walk.found.length));
 			walk.cursor.close();
 			finishedCount++;
 			walks = walks.filter((other) => other !== walk);

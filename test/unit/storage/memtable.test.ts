@@ -134,7 +134,7 @@ test('a memtable agrees with a map: get, order, versions, seek', () => {
 	}
 });
 
-/** Seeks in either direction and takes some steps. */
+/** Seeks in either direction, or to exactly this key, and takes some steps. */
 function checkSeek(
 	prng: Prng,
 	iterator: MemtableIterator,
@@ -144,7 +144,11 @@ function checkSeek(
 ): void {
 	const isReverse = prng.chance(0.5);
 	const isInclusive = prng.chance(0.5);
-	if (isReverse) iterator.seekBackward(key, 0, key.length, isInclusive);
+	if (!isReverse && prng.chance(0.5)) {
+		const isThere = sorted.some((entry) => entry.key.equals(key));
+		assert.equal(iterator.seekExact(keyHash(key, 0, key.length), key, 0, key.length), isThere);
+		if (!isThere) return;
+	} else if (isReverse) iterator.seekBackward(key, 0, key.length, isInclusive);
 	else iterator.seek(key, 0, key.length);
 	const order = isReverse ? reversed : sorted;
 	const at = order.findIndex((entry) => {
@@ -152,12 +156,14 @@ function checkSeek(
 		if (compared === 0) return !isReverse || isInclusive;
 		return isReverse ? compared < 0 : compared > 0;
 	});
-	const expected = at < 0 ? [] : order.slice(at, at + 4);
+	// Some walk far enough to load ahead.
+	const stepCount = prng.chance(0.1) ? 40 : 4;
+	const expected = at < 0 ? [] : order.slice(at, at + stepCount);
 	for (const entry of expected) {
 		checkEntry(iterator, entry);
 		iterator.next();
 	}
-	if (expected.length < 4) assert.equal(iterator.valid, false);
+	if (expected.length < stepCount) assert.equal(iterator.valid, false);
 }
 
 for (const isReverse of [false, true]) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
 import type { EntryIterator } from '../../../src/storage/lsm/entry.js';
+import { keyHash } from '../../../src/storage/lsm/key-hash.js';
 import { MergeIterator } from '../../../src/storage/lsm/merge-iterator.js';
 import { TableReader } from '../../../src/storage/lsm/table/table-reader.js';
 import { ArrayIterator } from '../../support/array-iterator.js';
@@ -89,6 +90,69 @@ void test('a skip in the winner leaves out what that source has before the key, 
 			order.slice(at).filter((entry) => !isSkipped(entry)),
 		);
 	}
+});
+
+/** Sources newest first, cut by sequence: arrays, and tables with and without a filter. */
+function dealOutByAge(prng: Prng, entries: readonly Entry[], count: number): EntryIterator[] {
+	const files = new MemoryFileSystem();
+	const newestFirst = [...entries].sort((a, b) => b.sequence - a.sequence);
+	const size = Math.ceil(entries.length / count);
+	return Array.from({ length: count }, (_, id) => newestFirst.slice(id * size, (id + 1) * size))
+		.filter((hand) => hand.length > 0)
+		.map((hand, id) => {
+			const sorted = hand.sort(compareEntries);
+			if (prng.chance(0.3)) return new ArrayIterator(sorted);
+			buildTable(files, `${id}`, id, sorted, { blockSize: 512, bitsPerKey: prng.chance(0.7) ? 10 : 0 });
+			return TableReader.open(files, `${id}`, id).iterator();
+		});
+}
+
+void test('an exact seek stands where a seek does, and every walk goes on from there alike', () => {
+	const prng = new Prng(testSeed('merge exact'));
+	for (const count of [1, 2, 3, 6]) {
+		const entries = randomEntries(prng, 400);
+		const merge = new MergeIterator(dealOutByAge(prng, entries, count));
+		for (let i = 0; i < 150; i++) {
+			const key = prng.chance(0.3) ? randomKey(prng) : entries[prng.below(entries.length)].key;
+			const rest = entries.filter((entry) => Buffer.compare(entry.key, key) >= 0);
+			const isThere = rest.length > 0 && rest[0].key.equals(key);
+			// What it was used for before makes no difference.
+			if (prng.chance(0.2)) merge.seekLast();
+			assert.equal(merge.seekExact(keyHash(key, 0, key.length), key, 0, key.length), isThere);
+			const way = prng.below(4);
+			if (way === 0) {
+				assert.equal(merge.valid ? merge.sequence : -1, rest[0]?.sequence ?? -1);
+			} else if (way === 1 && merge.valid) {
+				const { winner } = merge;
+				merge.skipInWinner(key, 0, key.length);
+				assert.equal(merge.winner, winner);
+				assertSameEntries(collect(merge), rest);
+			} else if (way === 2) {
+				merge.seek(key, 0, key.length);
+				assertSameEntries(collect(merge), rest);
+			} else {
+				assertSameEntries(collect(merge), rest);
+			}
+			if (prng.chance(0.2)) merge.close();
+		}
+	}
+});
+
+void test('an exact seek leaves older sources alone until the walk moves on', () => {
+	const put = (key: string, sequence: number): Entry => {
+		const value = Buffer.from('v');
+		return { key: Buffer.from(key), sequence, kind: 1, expiresAtMs: 0, value };
+	};
+	const newer = new ArrayIterator([put('b', 9), put('c', 8)]);
+	const older = new ArrayIterator([put('b', 3), put('bb', 2)]);
+	const merge = new MergeIterator([newer, older]);
+	const key = Buffer.from('b');
+	merge.seekExact(keyHash(key, 0, 1), key, 0, 1);
+	assert.deepEqual([merge.sequence, older.seekCount], [9, 0]);
+	// The key was lent.
+	key.fill(0);
+	const sequences = collect(merge).map(({ sequence }) => sequence);
+	assert.deepEqual([sequences, older.seekCount], [[9, 3, 2, 8], 1]);
 });
 
 void test('no sources, or none with entries, make an empty merge', () => {

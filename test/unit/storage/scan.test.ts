@@ -195,6 +195,8 @@ test('a cursor closes once, refuses what it cannot read, and one that is lost is
 	cursor.close();
 	cursor.close();
 	assert.equal(world.pinCount, 0);
+	assert.equal(cursor.isAtEnd, true);
+	assert.equal(cursor.resumeKey.length, 0);
 	const warnings: string[] = [];
 	const lose = (): void => {
 		new LiveCursor(world, 1, nowMs, (warning) => warnings.push(warning)).start();

@@ -1,4 +1,6 @@
-/** The jobs that write tables: outputs are split and checked, a job that fails leaves nothing, and what it wrote is not believed. */
+/**
+ * The jobs that write tables: outputs are split and checked, a job that fails leaves nothing, and what it wrote is not believed.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';

@@ -4,7 +4,7 @@
  * passed by, and callers that need one moment ignore entries above their sequence number.
  *
  * State is the path from the root as (node, last label taken) pairs in a typed array: no object per step. A node's own key comes
- * before its children, so its label is -1.
+ * before its children, so its label is -1. A key found by its hash has no path: it is looked for when the walk moves on.
  */
 import { assert } from '../../../base/assert.js';
 import type { EntryIterator } from '../entry.js';
@@ -21,6 +21,15 @@ import {
 	sharedPrefixSize,
 } from './radix-tree.js';
 
+/** Keys that a walk loads ahead: as many cache misses as a processor core waits for at once. */
+const aheadCount = 8;
+/**
+ * Of an entry with a short key: where its value is, mostly in the next cache line. Within the arena: behind entries lie nodes.
+ */
+const nextLineWord = 14;
+/** Steps after a seek before it does: short walks do without. */
+const shortWalkCount = 4;
+
 export class MemtableIterator implements EntryIterator {
 	valid = false;
 	key: Uint8Array;
@@ -33,19 +42,27 @@ export class MemtableIterator implements EntryIterator {
 	valueOffset = 0;
 	valueSize = 0;
 
+	readonly #memtable: Memtable;
 	readonly #isNewestOnly: boolean;
 	readonly #words: Int32Array;
 	readonly #bytes: Uint8Array;
 	/** Pairs: node, label of the child we are in (-1: its own key). */
 	#path = new Int32Array(64);
+	/** Numbers of the path in use; -1: none leads to where we are. */
 	#pathSize = 0;
 	#entry = 0;
 	#isBackward = false;
 	/** Where what `#descend` returned lies: -1 below the key, 0 the key itself or beginning with it, 1 above the key. */
 	#side = 0;
+	/** Steps to other keys until `#touchAhead`. */
+	#untouchedSteps = 0;
+	readonly #ahead = new Int32Array(aheadCount);
+	/** Means nothing: without a result, loading ahead would be optimized away. */
+	touched = 0;
 
 	/** @param isNewestOnly skip all but the newest version of each key: saves a flush a cache miss for each old one */
 	constructor(memtable: Memtable, isNewestOnly = false) {
+		this.#memtable = memtable;
 		this.#isNewestOnly = isNewestOnly;
 		this.#words = memtable.words;
 		this.#bytes = memtable.bytes;
@@ -55,6 +72,7 @@ export class MemtableIterator implements EntryIterator {
 
 	seekFirst(): void {
 		this.#pathSize = 0;
+		this.#untouchedSteps = shortWalkCount;
 		this.#isBackward = false;
 		this.#enterFirst(this.#words[arenaRootWord]);
 	}
@@ -71,7 +89,20 @@ export class MemtableIterator implements EntryIterator {
 		const hasOlder = words[this.#entry + entryFirstWord] !== this.#entry;
 		if (hasOlder && !this.#isNewestOnly) this.#show(words[this.#entry + entryPreviousWord]);
 		else if (this.#isBackward) this.#previousKey();
-		else this.#nextKey();
+		else {
+			if (this.#pathSize < 0) this.seek(this.key, this.keyOffset, this.keySize);
+			this.#nextKey();
+		}
+	}
+
+	seekExact(hash: number, key: Uint8Array, keyOffset: number, keySize: number): boolean {
+		this.valid = false;
+		this.#isBackward = false;
+		const entry = this.#memtable.findEntry(hash, key, keyOffset, keySize);
+		if (entry === 0) return false;
+		this.#pathSize = -1;
+		this.#show(entry);
+		return true;
 	}
 
 	seek(key: Uint8Array, keyOffset: number, keySize: number): void {
@@ -101,6 +132,7 @@ export class MemtableIterator implements EntryIterator {
 		const words = this.#words;
 		const bytes = this.#bytes;
 		this.#pathSize = 0;
+		this.#untouchedSteps = shortWalkCount;
 		this.#side = 0;
 		let pointer = words[arenaRootWord];
 		if (pointer === 0) return 0;
@@ -202,12 +234,37 @@ export class MemtableIterator implements EntryIterator {
 			const label = nextLabel(this.#words, this.#bytes, node, this.#path[this.#pathSize - 1]);
 			if (label < 256) {
 				this.#path[this.#pathSize - 1] = label;
+				if (this.#untouchedSteps-- === 0) this.#touchAhead(node, label);
 				this.#enterFirst(this.#words[findChildWord(this.#words, this.#bytes, node, label)]);
 				return;
 			}
 			this.#pathSize -= 2;
 		}
 		this.valid = false;
+	}
+
+	/**
+	 * Loads what the next steps will need. Keys that are neighbours here lie anywhere in the arena; a walk that went to one after
+	 * the other would wait for each by itself, and this waits for all of them together.
+	 */
+	#touchAhead(node: number, label: number): void {
+		const words = this.#words;
+		const bytes = this.#bytes;
+		const ahead = this.#ahead;
+		let count = 0;
+		for (; label < 256 && count < aheadCount; label = nextLabel(words, bytes, node, label)) {
+			ahead[count++] = words[findChildWord(words, bytes, node, label)];
+		}
+		let sum = 0;
+		for (let i = 0; i < count; i++) {
+			const pointer = ahead[i];
+			// Of a leaf, the newest version; of a node, any word.
+			ahead[i] = words[(pointer >>> 1) + entryPreviousWord];
+			if ((pointer & 1) === 0) ahead[i] = 0;
+		}
+		for (let i = 0; i < count; i++) sum += words[ahead[i] + entryFirstWord] + words[ahead[i] + nextLineWord];
+		this.touched = sum | 0;
+		this.#untouchedSteps = count;
 	}
 
 	#push(node: number, label: number): void {

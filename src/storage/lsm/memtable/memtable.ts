@@ -280,6 +280,11 @@ export class Memtable {
 		return true;
 	}
 
+	/** The entry that is the newest version of exactly this key, or 0. Only in the writer's thread. */
+	findEntry(hash: number, key: Uint8Array, keyOffset: number, keySize: number): number {
+		return this.words[this.#findSlot(hash, key, keyOffset, keySize)] & this.#entryMask;
+	}
+
 	/**
 	 * Loads the slot of a hash, or with `isSlotLoaded` the entry it names. Called for many keys in a row before their commands
 	 * are applied: the processor then waits for all of them at once instead of one after the other.

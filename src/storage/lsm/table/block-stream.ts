@@ -9,6 +9,7 @@
  * So a compaction (no cache) and the long part of a scan leave in the cache what readers use. Buffers come from a pool and go
  * back with `close`; one for a huge block is let go with the block. One thread.
  */
+import { assert } from '../../../base/assert.js';
 import { copyBytes } from '../../../base/bytes.js';
 import { codecAreaSize } from '../../../base/limits.js';
 import { checkBlock, decompressBlockInto, openBlock, rawSizeOf } from './block-frame.js';
@@ -32,7 +33,7 @@ export class BlockStream {
 	readonly block = new DataBlock();
 	/** Its number; -1: none. */
 	blockNumber = -1;
-	readonly #blocks: TableBlocks;
+	#blocks: TableBlocks;
 	/** The block's payload, unless that is huge. */
 	#payload: Uint8Array = noBytes;
 	/** Stored blocks `#chunkBlock` … `#chunkEnd - 1`. */
@@ -44,6 +45,12 @@ export class BlockStream {
 	#cachedLeft = 0;
 
 	constructor(blocks: TableBlocks) {
+		this.#blocks = blocks;
+	}
+
+	/** From now on blocks of another table. Only when closed. */
+	moveTo(blocks: TableBlocks): void {
+		assert(this.blockNumber === -1 && this.#chunkEnd === 0, 'a stream that moves to another table is closed');
 		this.#blocks = blocks;
 	}
 
@@ -73,7 +80,7 @@ export class BlockStream {
 		this.blockNumber = number;
 	}
 
-	/** Gives the buffers back. Nothing may be entered afterwards, and nothing lent is valid. */
+	/** Gives the buffers back: nothing lent is valid. What is entered afterwards takes new ones. */
 	close(): void {
 		this.blockNumber = -1;
 		this.#chunkEnd = 0;

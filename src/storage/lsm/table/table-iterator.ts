@@ -13,6 +13,7 @@ import type { EntryIterator } from '../entry.js';
 import { BackwardWalk } from './backward-walk.js';
 import { BlockStream } from './block-stream.js';
 import type { DataBlock } from './data-block.js';
+import type { Filter } from './filter.js';
 import { TableBlocks } from './table-blocks.js';
 import type { TableIndex } from './table-index.js';
 
@@ -28,7 +29,9 @@ export class TableIterator implements EntryIterator {
 	valueOffset = 0;
 	valueSize = 0;
 
-	readonly #index: TableIndex;
+	#index: TableIndex;
+	/** Of a table that is read through its reader. */
+	#filter: Filter | undefined;
 	readonly #stream: BlockStream;
 	readonly #block: DataBlock;
 	/** Where keys are put together, walking forward. */
@@ -38,8 +41,10 @@ export class TableIterator implements EntryIterator {
 	#isBackward = false;
 
 	/** An iterator with a cache is for reads; without one it reads past everything, in big pieces. */
-	static over(blocks: TableBlocks): TableIterator {
-		return new TableIterator(blocks.file, blocks.tableId, blocks.index, blocks);
+	static over(blocks: TableBlocks, filter: Filter): TableIterator {
+		const iterator = new TableIterator(blocks.file, blocks.tableId, blocks.index, blocks);
+		iterator.#filter = filter;
+		return iterator;
 	}
 
 	constructor(file: FileHandle, tableId: number, index: TableIndex, blocks = new TableBlocks(file, tableId, index)) {
@@ -48,6 +53,15 @@ export class TableIterator implements EntryIterator {
 		this.#block = this.#stream.block;
 		this.key = this.#ownKey;
 		this.value = this.#ownKey;
+	}
+
+	/** Makes it one over another table; it was closed, and stands nowhere. */
+	moveTo(blocks: TableBlocks, filter: Filter): void {
+		this.valid = false;
+		this.#index = blocks.index;
+		this.#filter = filter;
+		this.#stream.moveTo(blocks);
+		this.#backward = undefined;
 	}
 
 	/** Number of the block the entry is in. */
@@ -76,6 +90,12 @@ export class TableIterator implements EntryIterator {
 		while (this.valid && compareBytes(this.key, 0, this.keySize, key, keyOffset, keySize) < 0) this.#stepForward();
 	}
 
+	seekExact(hash: number, key: Uint8Array, keyOffset: number, keySize: number): boolean {
+		if (this.#filter?.mayContain(hash) === false) return false;
+		this.seek(key, keyOffset, keySize);
+		return this.valid && compareBytes(this.key, 0, this.keySize, key, keyOffset, keySize) === 0;
+	}
+
 	seekLast(): void {
 		this.#showBackward(this.#startBackward().seekLast());
 	}
@@ -90,7 +110,7 @@ export class TableIterator implements EntryIterator {
 		else if (this.#backward !== undefined) this.#showBackward(this.#backward.next());
 	}
 
-	/** Gives the buffers back: neither the iterator nor what it lent may be used any more. */
+	/** Gives the buffers back: nothing that it lent may be used any more, nor the iterator, unless by another seek. */
 	close(): void {
 		this.valid = false;
 		this.#stream.close();

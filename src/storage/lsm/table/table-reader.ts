@@ -149,10 +149,13 @@ export class TableReader {
 	/**
 	 * Walks the table. With a cache, short scans go through it; without one (compactions), all is read in big pieces past it.
 	 * Valid while the reader is open.
+	 * @param reused a closed iterator, over any table, to be made this one
 	 */
-	iterator(): TableIterator {
+	iterator(reused?: TableIterator): TableIterator {
 		assert(!this.#isClosed, 'the table is open');
-		return TableIterator.over(this.#blocks);
+		if (reused === undefined) return TableIterator.over(this.#blocks, this.#filter);
+		reused.moveTo(this.#blocks, this.#filter);
+		return reused;
 	}
 
 	/** When this table's entries expire; undefined: none does, or its format (1) does not say. */
