@@ -137,12 +137,12 @@ export class PartitionHarness implements PartitionHost {
 			},
 			edited: () => this.#editCount++,
 		});
+		this.nowMs = options.nowMs ?? 0;
 		this.partition = new Partition(fileSystem, this.#directory, this, {
 			...smallOptions,
 			...options.partition,
 		});
 		this.reachedSequence = this.partition.lastSequence;
-		this.nowMs = options.nowMs ?? 0;
 		this.drainMs = this.partition.recovery.lastTimestampMs;
 	}
 

@@ -49,6 +49,8 @@ export function storedValueSize(store: EntryStore, hash: number, bytes: Uint8Arr
 	if (opcode === opPut) {
 		return (flags & (flagSliding | flagKeepExpiry)) === 0 ? valueSize : valueSize + slidingPrefixSize;
 	}
+	// The end of a range takes the place of a value.
+	if (opcode === opDeleteRange) return valueSize;
 	if (opcode === opIncrement) return slidingPrefixSize + decimalSizeMax;
 	if (opcode !== opSetExpiry && opcode !== opAppend && opcode !== opTouch) return 0;
 	const keyOffset = offset + commandKeyOffset(flags);

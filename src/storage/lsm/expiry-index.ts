@@ -57,6 +57,7 @@ export class ExpiryIndex {
 
 	/** @param openedAtMs rows due then or before are not given out */
 	constructor(openedAtMs: number) {
+		assert(Number.isSafeInteger(openedAtMs), `opened at ${openedAtMs}`);
 		this.#openedAtMs = openedAtMs;
 		this.#nowMs = openedAtMs;
 	}

@@ -103,9 +103,9 @@ export class MergeIterator implements EntryIterator {
 
 	next(): void {
 		assert(this.valid, 'next() on a valid iterator');
-		if (this.#isWaiting) this.#seekOthers();
 		this.#sources[this.#tree[0]].next();
-		this.#replay();
+		if (this.#isWaiting) this.#seekOthers();
+		else this.#replay();
 	}
 
 	close(): void {
@@ -120,14 +120,17 @@ export class MergeIterator implements EntryIterator {
 	 */
 	skipInWinner(key: Uint8Array, keyOffset: number, keySize: number): void {
 		assert(this.valid, 'skipInWinner() on a valid iterator');
-		if (this.#isWaiting) this.#seekOthers();
 		const source = this.#sources[this.#tree[0]];
 		if (this.#isBackward) source.seekBackward(key, keyOffset, keySize, false);
 		else source.seek(key, keyOffset, keySize);
-		this.#replay();
+		if (this.#isWaiting) this.#seekOthers();
+		else this.#replay();
 	}
 
-	/** The walk leaves the entry that `seekExact` found: it is the first of all, so the winner stays. */
+	/**
+	 * The walk has left the entry that `seekExact` found, which was the first of all. A newer source that is written to meanwhile may
+	 * have a version of the key by now; it comes next, too new for whoever looks at one moment, and nothing comes twice.
+	 */
 	#seekOthers(): void {
 		this.#isWaiting = false;
 		const winner = this.#tree[0];
@@ -136,7 +139,6 @@ export class MergeIterator implements EntryIterator {
 			if (i !== winner) sources[i].seek(this.#soughtKey, 0, this.#soughtKeySize);
 		}
 		this.#playAll();
-		assert(this.#tree[0] === winner, 'nothing comes before what was found exactly');
 	}
 
 	/** The winning source has moved: its matches are played again. */

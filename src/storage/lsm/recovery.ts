@@ -220,7 +220,7 @@ class Recovery {
 			);
 		}
 		this.#notes.push(`${this.#gap}: everything after sequence ${this.#lastSequence} was given up, as asked`);
-		if (this.#tree.active.entryCount > 0) this.#flushAll();
+		if (!this.#tree.active.isEmpty) this.#flushAll();
 		this.#manifest.state.apply({ removeSegments: ids, flushedSequence: this.#lastSequence });
 		this.#damagedIds = ids;
 	}

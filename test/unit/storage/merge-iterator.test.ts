@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
 import type { EntryIterator } from '../../../src/storage/lsm/entry.js';
 import { keyHash } from '../../../src/storage/lsm/key-hash.js';
+import { Memtable } from '../../../src/storage/lsm/memtable/memtable.js';
+import { MemtableIterator } from '../../../src/storage/lsm/memtable/memtable-iterator.js';
 import { MergeIterator } from '../../../src/storage/lsm/merge-iterator.js';
 import { TableReader } from '../../../src/storage/lsm/table/table-reader.js';
 import { ArrayIterator } from '../../support/array-iterator.js';
@@ -14,6 +16,7 @@ import {
 	compareEntries,
 	type Entry,
 	MemoryFileSystem,
+	put,
 	randomEntries,
 	randomKey,
 } from './table-support.js';
@@ -139,10 +142,6 @@ void test('an exact seek stands where a seek does, and every walk goes on from t
 });
 
 void test('an exact seek leaves older sources alone until the walk moves on', () => {
-	const put = (key: string, sequence: number): Entry => {
-		const value = Buffer.from('v');
-		return { key: Buffer.from(key), sequence, kind: 1, expiresAtMs: 0, value };
-	};
 	const newer = new ArrayIterator([put('b', 9), put('c', 8)]);
 	const older = new ArrayIterator([put('b', 3), put('bb', 2)]);
 	const merge = new MergeIterator([newer, older]);
@@ -153,6 +152,22 @@ void test('an exact seek leaves older sources alone until the walk moves on', ()
 	key.fill(0);
 	const sequences = collect(merge).map(({ sequence }) => sequence);
 	assert.deepEqual([sequences, older.seekCount], [[9, 3, 2, 8], 1]);
+});
+
+void test('what is written to a newer source after an exact seek comes next, and nothing comes twice', () => {
+	const files = new MemoryFileSystem();
+	const entry = (key: string, sequence: number): Entry => put(key, sequence, 'v');
+	buildTable(files, 'older', 1, [entry('b', 3), entry('b', 2), entry('c', 1)]);
+	const memtable = new Memtable(new SharedArrayBuffer(1 << 20));
+	const merge = new MergeIterator([new MemtableIterator(memtable), TableReader.open(files, 'older', 1).iterator()]);
+	const key = Buffer.from('b');
+	const hash = keyHash(key, 0, 1);
+	assert.equal(merge.seekExact(hash, key, 0, 1), true);
+	memtable.put(hash, key, 0, 1, 9, 1, 0, key, 0, 1);
+	assert.deepEqual(
+		collect(merge).map(({ sequence }) => sequence),
+		[3, 9, 2, 1],
+	);
 });
 
 void test('no sources, or none with entries, make an empty merge', () => {
