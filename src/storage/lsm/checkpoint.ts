@@ -82,8 +82,8 @@ function refuseUnfit(fileSystem: FileSystem, target: string): void {
 	}
 }
 
-/** @param copiedBecause why an earlier table was copied: then there is no use in trying. @returns why this one was, or '' */
-function linkOrCopy(fileSystem: FileSystem, source: string, target: string, copiedBecause: string): string {
+/** @param copiedBecause why an earlier file was copied: then there is no use in trying. @returns why this one was, or '' */
+export function linkOrCopy(fileSystem: FileSystem, source: string, target: string, copiedBecause: string): string {
 	if (copiedBecause === '') {
 		try {
 			fileSystem.link(source, target);

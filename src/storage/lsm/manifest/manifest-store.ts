@@ -117,19 +117,28 @@ export class ManifestStore {
 		return this.state.nextFileId - this.#nextFileId < idsLeftMin;
 	}
 
-	/** Writes the whole state as a new manifest, with room for edits to come, and switches to it; removes the old one. */
+	/**
+	 * Writes the whole state as a new manifest, with room for edits to come, and switches to it; removes the old one.
+	 * @throws the system's error; after ENOSPC nothing is left of it, and it may be tried again
+	 */
 	writeFresh(): void {
 		const old = this.#number;
-		this.#number = old + 1;
+		const number = old + 1;
 		this.state.nextFileId = this.#nextFileId + idsPromised;
-		const path = `${this.#directory}/${manifestFileName(this.#number)}`;
+		const path = `${this.#directory}/${manifestFileName(number)}`;
 		const record = encodeEdit(this.state.toEdit(), 0);
 		const reserved = Buffer.alloc(manifestReservedSize(record.length, this.state.fileCount));
 		record.copy(reserved);
 		writeWholeFile(this.#fileSystem, path, reserved);
 		this.#fileSystem.syncDirectory(this.#directory);
 		const unnamed = `${this.#directory}/${nextCurrentFileName}`;
-		writeWholeFile(this.#fileSystem, unnamed, Buffer.from(`${manifestFileName(this.#number)}\n`, 'latin1'));
+		try {
+			writeWholeFile(this.#fileSystem, unnamed, Buffer.from(`${manifestFileName(number)}\n`, 'latin1'));
+		} catch (error) {
+			this.#fileSystem.remove(path);
+			throw error;
+		}
+		this.#number = number;
 		this.#fileSystem.rename(unnamed, `${this.#directory}/${currentFileName}`);
 		this.#fileSystem.syncDirectory(this.#directory);
 		this.#begin(record.length, reserved.length);

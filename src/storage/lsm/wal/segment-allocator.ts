@@ -15,15 +15,20 @@ interface FullSegment {
 export class SegmentAllocator {
 	readonly #segmentSize: number;
 	#activeId: number;
+	#activeSize: number;
 	#offset = segmentHeaderSize;
 	#lastSequence = 0;
 	readonly #spares: number[] = [];
 	readonly #full: FullSegment[];
 
-	/** @param full segments that recovery found in use, oldest first */
-	constructor(segmentSize: number, activeId: number, full: readonly FullSegment[]) {
+	/**
+	 * @param full segments that recovery found in use, oldest first
+	 * @param activeSize of the active segment: less than `segmentSize` when there was no room for more
+	 */
+	constructor(segmentSize: number, activeId: number, full: readonly FullSegment[], activeSize = segmentSize) {
 		this.#segmentSize = segmentSize;
 		this.#activeId = activeId;
+		this.#activeSize = activeSize;
 		this.#full = [...full];
 	}
 
@@ -60,6 +65,7 @@ export class SegmentAllocator {
 			assert(next !== undefined, 'room was checked');
 			this.#full.push({ id: this.#activeId, lastSequence: this.#lastSequence });
 			this.#activeId = next;
+			this.#activeSize = this.#segmentSize;
 			this.#offset = segmentHeaderSize;
 		}
 		const offset = this.#offset;
@@ -82,8 +88,9 @@ export class SegmentAllocator {
 		return released;
 	}
 
-	/** A segment may be longer than planned for one group that no segment could hold. */
+	/** A segment may be longer than planned for one group that no segment could hold; a short one may not: the disk was full. */
 	#fitsActive(groupSize: number): boolean {
-		return this.#offset + groupSize <= this.#segmentSize || this.#offset === segmentHeaderSize;
+		if (this.#offset + groupSize <= this.#activeSize) return true;
+		return this.#offset === segmentHeaderSize && this.#activeSize >= this.#segmentSize;
 	}
 }

@@ -48,6 +48,8 @@ export interface WalGroup {
 export interface SegmentEnd {
 	/** True when no whole group of this segment stands anywhere in it: it was prepared and never used. */
 	readonly isBlank: boolean;
+	/** Bytes of the file. */
+	readonly size: number;
 	/** Where reading ended. */
 	readonly offset: number;
 	/** The newest sequence any group of the segment, also past the end, says had been durable. */
@@ -58,6 +60,9 @@ export class SegmentReader {
 	readonly #fileSystem: FileSystem;
 	readonly #directory: string;
 	#buffer = Buffer.alloc(0);
+	/** The segment that is in the buffer, and its size. */
+	#id = 0;
+	#size = 0;
 
 	constructor(fileSystem: FileSystem, directory: string) {
 		this.#fileSystem = fileSystem;
@@ -69,8 +74,20 @@ export class SegmentReader {
 	 * @throws MILLRACE_CORRUPT when the file is missing or its header does not hold; MILLRACE_FORMAT_NEWER
 	 */
 	read(id: number, visit: (group: WalGroup) => void): SegmentEnd {
-		const size = this.#load(id);
-		this.#checkHeader(id, size);
+		this.load(id);
+		return this.visit(visit);
+	}
+
+	/** The first half of `read`: takes the file in, and checks its header. @throws as `read` */
+	load(id: number): void {
+		this.#size = this.#load(id);
+		this.#id = id;
+		this.#checkHeader(id, this.#size);
+	}
+
+	/** The second half of `read`: visits the groups of the segment that was loaded last. */
+	visit(visit: (group: WalGroup) => void): SegmentEnd {
+		const [id, size] = [this.#id, this.#size];
 		let offset = segmentHeaderSize;
 		let provenSequence = 0;
 		let isBlank = true;
@@ -87,7 +104,7 @@ export class SegmentReader {
 				isBlank = false;
 			}
 		}
-		return { isBlank, offset, provenSequence };
+		return { isBlank, size, offset, provenSequence };
 	}
 
 	/** True when this file, which nothing vouches for, is segment `id` and a whole group of it stands anywhere in it. */
@@ -98,6 +115,19 @@ export class SegmentReader {
 			if (this.#isGroup(id, at, size)) return true;
 		}
 		return false;
+	}
+
+	/** The newest sequence that whole groups of a segment hold or say was durable, whatever its header; 0: there is none. */
+	newestSequence(id: number): number {
+		if (!this.#fileSystem.exists(`${this.#directory}/${segmentFileName(id)}`)) return 0;
+		const size = this.#load(id);
+		let newest = 0;
+		for (let at = segmentHeaderSize; at + groupHeaderSize <= size; at += 8) {
+			if (!this.#isGroup(id, at, size)) continue;
+			const { firstSequence, count, durableSequence } = this.#groupAt(at);
+			newest = Math.max(newest, firstSequence + count - 1, durableSequence);
+		}
+		return newest;
 	}
 
 	#load(id: number): number {
