@@ -1,13 +1,19 @@
 /**
  * The composition root of the embedded database: gives the engine its file system and its threads' entry points.
  */
+import { MillraceError } from './base/errors.js';
 import { partitionCountMax, syncIntervalMsDefault } from './base/limits.js';
 import { checkOptions, type OptionTable } from './base/option-table.js';
 import type { Durability } from './command/worker-boot.js';
 import { Database } from './engine/database.js';
 import type { EngineOptions } from './engine/engine.js';
 import { NodeFileSystem } from './env/node-file-system.js';
-import { type PartitionOptions, partitionOptionTable } from './storage/lsm/partition-options.js';
+import {
+	diskBudgetMin,
+	type PartitionOptions,
+	partitionOptions,
+	partitionOptionTable,
+} from './storage/lsm/partition-options.js';
 
 export interface OpenOptions {
 	/** Partitions of a new directory; default: cores minus one, at least 1. For an existing one it must be what it has. */
@@ -32,7 +38,10 @@ export interface OpenOptions {
 	readonly stallTimeoutMs?: number;
 	/** Milliseconds a snapshot may be held. Default 10 minutes. */
 	readonly snapshotAgeMaxMs?: number;
-	/** Bytes that all files together may take; beyond, puts are refused with MILLRACE_DISK_FULL. 0 (default): no limit. */
+	/**
+	 * Bytes that all files together may take; beyond, puts are refused with MILLRACE_DISK_FULL. 0 (default): no limit. The least
+	 * depends on `partitions` and `memtableSize`: about 350 MB a partition by default.
+	 */
 	readonly diskBudget?: number;
 	/** Bytes set aside on the disk by each partition, so that deletes work when it is full. 0: none. Default 64 MiB. */
 	readonly reserveFileSize?: number;
@@ -59,6 +68,7 @@ const sharedNames = [
 const dividedNames = ['diskBudget', 'compactionBytesPerSecond'] as const;
 
 const rows = partitionOptionTable;
+const memtableSizeMin = 1 << 20;
 
 /** What `open` takes, checked like everything else by base/option-table.ts. `onNote` is checked by its type. */
 export const openOptionTable = {
@@ -84,7 +94,7 @@ export const openOptionTable = {
 		least: 10,
 		most: 60_000,
 	},
-	memtableSize: { ...rows.memtableSize, least: 1 << 20, multipleOf: 1 },
+	memtableSize: { ...rows.memtableSize, least: memtableSizeMin, multipleOf: 1 },
 	blockCacheSize: rows.blockCacheSize,
 	compaction: rows.compaction,
 	compactionConcurrency: rows.compactionConcurrency,
@@ -92,7 +102,8 @@ export const openOptionTable = {
 	lastLevelCodec: rows.lastLevelCodec,
 	stallTimeoutMs: rows.stallTimeoutMs,
 	snapshotAgeMaxMs: { ...rows.snapshotAgeMaxMs, least: 1000 },
-	diskBudget: { ...rows.diskBudget, least: 64 << 20 },
+	// With one partition and the smallest memtables: `storageOptionsFor` asks for what the others need.
+	diskBudget: { ...rows.diskBudget, least: diskBudgetMin(partitionOptions({ memtableSize: memtableSizeMin })) },
 	reserveFileSize: { ...rows.reserveFileSize, least: 1 << 20 },
 	damagedLog: rows.damagedLog,
 } as const satisfies OptionTable & Record<Exclude<keyof OpenOptions, 'onNote'>, unknown>;
@@ -115,6 +126,7 @@ export function engineOptions(directory: string, options: OpenOptions = {}): Eng
 	};
 }
 
+/** @throws MILLRACE_OPTION when they do not go together */
 function storageOptionsFor(options: OpenOptions, partitionCount: number): Record<string, number | string> {
 	const given: Record<string, number | string> = {};
 	for (const name of sharedNames) {
@@ -125,7 +137,23 @@ function storageOptionsFor(options: OpenOptions, partitionCount: number): Record
 		const value = options[name];
 		if (value !== undefined) given[name] = Math.floor(value / partitionCount);
 	}
+	refuseSmallBudget(options, given, partitionCount);
+	partitionOptions(given);
 	return given;
+}
+
+/** In the words and figures of who gave it: a partition knows only its share. */
+function refuseSmallBudget(options: OpenOptions, given: Record<string, number | string>, partitionCount: number): void {
+	const { diskBudget } = options;
+	if (diskBudget === undefined || diskBudget === 0) return;
+	const { memtableSize, ...others } = partitionOptions({ ...given, diskBudget: 0 });
+	const least = diskBudgetMin({ memtableSize, ...others }) * partitionCount;
+	if (diskBudget >= least) return;
+	throw new MillraceError(
+		'MILLRACE_OPTION',
+		`diskBudget is 0, or at least ${least} (bytes) with ${partitionCount} partitions and memtableSize ${memtableSize}, ` +
+			`not ${diskBudget}: it must hold the log and a flushed memtable of each partition. Less will do with smaller memtables`,
+	);
 }
 
 /**

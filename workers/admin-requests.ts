@@ -8,7 +8,7 @@
  * What is begun can be refused meanwhile: when the log fails, the disk is full, or the partition closes. A snapshot whose asker
  * is gone before it hears of it stays pinned until its age limit (SnapshotRegistry): its number is all that could release it.
  */
-import { MillraceError, statusNotFound, statusOk } from '../src/base/errors.js';
+import { codeOf, MillraceError, statusNotFound, statusOk } from '../src/base/errors.js';
 import { pathSizeMax } from '../src/base/limits.js';
 import {
 	commandFlagsOffset,
@@ -113,7 +113,7 @@ export class AdminRequests {
 		const status = partition.maybeRotate();
 		if (status === statusWait) return false;
 		if (status !== statusOk || partition.maintenance.isDiskPaused) {
-			this.#gate.refuse(request, offset);
+			this.#gate.refuse(request, offset, status === statusOk ? undefined : codeOf(status));
 			return true;
 		}
 		this.#pending.addFlush(request, offset, partition.lastSequence, onFlushed);

@@ -1,6 +1,7 @@
 /**
  * Reads that touch many entries (a count, a page of a scan), done in slices between drains, so that they delay nobody for
- * longer than a slice. Each works on the view, sequence and time at which it began.
+ * longer than a slice. Each sees the sequence at which it began; what it walks over may be replaced between its slices, and then
+ * it lets go of that and goes on over what took its place (read-session.ts).
  *
  *   scan options ─decode─> cursor.start ─> slice of steps ─> … ─> count, or page: cursor size | cursor | entries
  *
@@ -28,6 +29,7 @@ import {
 import { decodeScanOptions, type ScanOptions } from '../src/command/scan-options.js';
 import type { CommandResult } from '../src/storage/lsm/command-result.js';
 import type { LiveCursor } from '../src/storage/lsm/live-cursor.js';
+import type { ReadSource } from '../src/storage/lsm/read-session.js';
 
 /** Versions looked at in one slice: some 1 ms. */
 const sliceStepCount = 2000;
@@ -42,14 +44,16 @@ const noBytes = new Uint8Array(0);
 export class LongRead {
 	/** The request's envelope, kept for the reply. */
 	readonly envelope: Buffer;
-	readonly #cursor: LiveCursor;
+	readonly #source: ReadSource;
+	#cursor: LiveCursor;
+	#isOver = false;
 	readonly #isCount: boolean;
-	readonly #sequence: number;
 	readonly #entryCountMax: number;
 	readonly #pageSizeMax: number;
 	/** undefined: the request's are not what they should be. */
 	readonly #options: ScanOptions | undefined;
-	readonly #startKey: Buffer;
+	/** What comes after this key is to be read yet, when the cursor has not begun. */
+	#startKey: Buffer;
 	#isBegun = false;
 	#stepCount = 0;
 	#entryCount = 0;
@@ -58,15 +62,13 @@ export class LongRead {
 	#pageSize = 0;
 
 	/**
-	 * @param cursor belongs to this read from now on
-	 * @param sequence the newest sequence it sees: its reply may not leave before that is durable
+	 * @param source belongs to this read from now on; the reply may not leave before its sequence is durable
 	 */
-	constructor(request: Uint8Array, offset: number, cursor: LiveCursor, sequence: number) {
+	constructor(request: Uint8Array, offset: number, source: ReadSource) {
 		const command = offset + requestHeaderSize;
 		this.envelope = Buffer.from(request.subarray(offset, command));
 		this.#isCount = request[command] === opCount;
-		this.#cursor = cursor;
-		this.#sequence = sequence;
+		this.#source = source;
 		const entryCountMax = this.#isCount ? 0 : readCommandArgument(request, command);
 		this.#entryCountMax = entryCountMax >= 1 ? entryCountMax : Number.POSITIVE_INFINITY;
 		const keyOffset = command + commandKeyOffset(request[command + commandFlagsOffset]);
@@ -74,6 +76,8 @@ export class LongRead {
 		this.#startKey = Buffer.from(request.subarray(keyOffset, keyOffset + keySize));
 		this.#options = decodeScanOptions(request, keyOffset + keySize, readCommandValueSize(request, command));
 		this.#pageSizeMax = Math.min(this.#options?.pageSizeMax || scanPageSizeDefault, valueSizeMax);
+		// At once: a clear may come before the first slice.
+		this.#cursor = source.open();
 	}
 
 	/**
@@ -95,8 +99,25 @@ export class LongRead {
 		return this.#isCount ? this.#stepCounting(result) : this.#stepPage(result);
 	}
 
-	close(): void {
+	/** Between two slices: lets go of memtables and files that were replaced, if the walk can be broken off where it stands. */
+	maybeLetGo(): void {
+		if (!this.#source.isOutdated) return;
+		if (this.#isBegun) {
+			if (!this.#cursor.isBetweenKeys) return;
+			this.#startKey = Buffer.from(this.#cursor.resumeKey);
+			this.#isBegun = false;
+		}
 		this.#cursor.close();
+		// At once, too. What it pins is in use anyway, and the seek is left to the next slice.
+		this.#cursor = this.#source.open();
+	}
+
+	/** Closing again does nothing. */
+	close(): void {
+		if (this.#isOver) return;
+		this.#isOver = true;
+		this.#cursor.close();
+		this.#source.end();
 	}
 
 	#stepCounting(result: CommandResult): boolean {
@@ -105,7 +126,7 @@ export class LongRead {
 		for (let i = 0; i < sliceStepCount && size < sliceSizeMax; i++) {
 			if (cursor.isAtEnd) {
 				result.reset();
-				result.observedSequence = this.#sequence;
+				result.observedSequence = this.#source.sequence;
 				result.number = this.#entryCount;
 				this.close();
 				return true;
@@ -172,7 +193,7 @@ export class LongRead {
 		writeU16(this.#page, start, cursorKey.length);
 		copyBytes(cursorKey, 0, this.#page, start + pageHeaderSize, cursorKey.length);
 		result.reset();
-		result.observedSequence = this.#sequence;
+		result.observedSequence = this.#source.sequence;
 		result.number = Number(isLast);
 		result.setValue(this.#page, start, pageHeaderSize + cursorKey.length + this.#pageSize);
 		this.close();

@@ -157,8 +157,8 @@ export class RingHost implements PartitionHost {
 			maintenance.onEditsDone(edits);
 		}
 		return this.parts.mail.take((job, outcome) => {
-			// Nothing can be installed without a log.
-			if (this.#isLogOver) return;
+			// Nothing can be installed without a log; what a verification found can still be told.
+			if (this.#isLogOver && job.kind !== 'verify') return;
 			maintenance.onJobDone(job, outcome.result, outcome.failure);
 			onJobTaken(outcome, job);
 		});

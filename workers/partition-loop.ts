@@ -215,12 +215,15 @@ export class PartitionLoop {
 		const command = offset + requestHeaderSize;
 		const isAtSnapshot = (request[command + commandFlagsOffset] & flagSequence) !== 0;
 		const snapshot = isAtSnapshot ? readCommandSequence(request, command) : undefined;
-		const cursor = partition.cursor(snapshot);
-		this.#longReads.push(new LongRead(request, offset, cursor, snapshot ?? partition.lastSequence));
+		this.#longReads.push(new LongRead(request, offset, partition.beginRead(snapshot)));
 	}
 
-	/** A slice of the read that had none for longest: a long one does not hold up short ones. */
+	/**
+	 * A slice of the read that had none for longest: a long one does not hold up short ones. None keeps what was replaced, while
+	 * writes wait for just that.
+	 */
 	#stepLongRead(): void {
+		for (const waiting of this.#longReads) waiting.maybeLetGo();
 		const read = this.#longReads.shift();
 		if (read === undefined) return;
 		try {

@@ -40,7 +40,8 @@ export function openPartitionThread(boot: PartitionBoot): PartitionThread | unde
 	});
 	const post = (message: MailToMain): void => boot.mailPort.postMessage(message);
 	try {
-		host.adopt(new Partition(new NodeFileSystem(), boot.directory, host, boot.storageOptions));
+		const existence = boot.isNew ? 'new' : 'existing';
+		host.adopt(new Partition(new NodeFileSystem(), boot.directory, host, boot.storageOptions, existence));
 	} catch (error) {
 		const isFull = systemCodeOf(error) === 'ENOSPC';
 		const code = error instanceof MillraceError ? error.code : isFull ? 'MILLRACE_DISK_FULL' : undefined;

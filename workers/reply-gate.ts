@@ -7,6 +7,7 @@
  * So reads of settled keys never wait for an fsync, and nothing that was seen can be lost. When the log fails, whoever waits
  * in the commit ring gets the error through the reply ring instead. Runs on the partition's thread.
  */
+import { type ErrorCode, statusOf } from '../src/base/errors.js';
 import { requestHeaderSize } from '../src/command/command-format.js';
 import type { RingProducer } from '../src/ring/ring-producer.js';
 import { CommandResult } from '../src/storage/lsm/command-result.js';
@@ -45,12 +46,16 @@ export class ReplyGate {
 		}
 	}
 
-	/** Answers with the reason why nothing can be promised. Uses a result of its own: another may be waiting for room. */
-	refuse(request: Uint8Array, offset: number): void {
-		const { refusal, isDiskFull, waitStatus } = this.#host.partition.maintenance;
+	/**
+	 * Answers with the reason why nothing can be promised. Uses a result of its own: another may be waiting for room.
+	 * @param code what refused it, when it is known
+	 */
+	refuse(request: Uint8Array, offset: number, code?: ErrorCode): void {
+		const { maintenance } = this.#host.partition;
+		const { refusal, isDiskFull } = maintenance;
+		const reason = code ?? refusal?.code ?? (isDiskFull ? 'MILLRACE_DISK_FULL' : 'MILLRACE_POISONED');
 		this.#refusal.reset();
-		const code = refusal?.code ?? (isDiskFull ? 'MILLRACE_DISK_FULL' : 'MILLRACE_POISONED');
-		this.#refusal.setError(code, this.#host.partition.maintenance.explain(waitStatus));
+		this.#refusal.setError(reason, maintenance.explain(statusOf(reason)));
 		writeReply(this.#replies, request, offset, this.#refusal, this.#waitForReplyRoom);
 	}
 

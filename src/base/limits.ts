@@ -38,6 +38,10 @@ export const memtableSizeDefault = 64 * MiB;
 export const memtableCountMax = 3;
 /** Bytes of a WAL segment: holds the largest group whole, small enough to recycle soon, large enough that rotation is rare. */
 export const segmentSizeDefault = 24 * MiB;
+/** Least bytes of a segment that is prepared at open when the disk has no room for a whole one: some thousand deletes. */
+export const segmentShortSizeMin = 64 * KiB;
+/** Bytes such a short segment leaves free: for a fresh manifest and its successor, and what the file system itself takes. */
+export const segmentShortLeaves = MiB;
 /** Spare preallocated segments kept ready, so that rotation never waits for zero-filling. */
 export const segmentSpareCount = 2;
 /** Bytes of one commit group: bounds the buffer of the log thread and the work of one checksum. */
@@ -90,8 +94,16 @@ export const stallTimeoutMsDefault = 10_000;
 export const snapshotAgeMaxMsDefault = 10 * 60 * 1000;
 /** Snapshots of one partition at once. */
 export const snapshotCountMax = 10_000;
-/** Live range tombstones of a partition: all are held in memory, and each compaction reads its share. */
+/**
+ * Live range tombstones of a partition: all are held in memory, and each compaction reads its share. Also those of one memtable,
+ * those included that newer ones cover.
+ */
 export const rangeTombstoneCountMax = 10_000;
+/**
+ * Bytes of their bounds and of the sequences that snapshots make them keep. Each new one copies all: some 10 ms at most. Room for
+ * 10,000 ranges with bounds of 200 bytes, or for 50 snapshots, with a deletion of everything after each, over 5,000 ranges.
+ */
+export const rangeTombstoneSizeMax = 4 * MiB;
 /** Expiries heard of between two drains: some 1 ms of reading. */
 export const expirySliceCount = 256;
 /** Milliseconds an idle partition lets expiries gather before it wakes for them. */
@@ -142,6 +154,14 @@ export const outputSizeSoft = 1 * MiB;
 export const outputSizeMax = 256 * MiB;
 /** Connections at once. Redis' own default. */
 export const connectionCountMax = 10_000;
+
+// --- a full disk ----------------------------------------------------------------------------------
+
+/** Pause before a job that found the disk full is tried again, and how far the pause grows: each try writes the disk full. */
+export const spaceRetryMsMin = 1000;
+export const spaceRetryMsMax = 60_000;
+/** On a full disk, free space is looked at this often, and deletes are flushed: only what is in tables can be compacted. */
+export const reclaimIntervalMs = 1000;
 
 // --- client ---------------------------------------------------------------------------------------
 

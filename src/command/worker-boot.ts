@@ -43,6 +43,8 @@ export interface PartitionMemory {
 export interface PartitionBoot {
 	readonly partition: number;
 	readonly directory: string;
+	/** True while the data directory has no head file: the partition is to be created, and there can be no data yet. */
+	readonly isNew: boolean;
 	readonly memory: PartitionMemory;
 	/** Sizes and choices for the storage, checked by the one who opens. */
 	readonly storageOptions: Readonly<Record<string, number | string>>;

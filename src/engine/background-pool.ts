@@ -3,7 +3,7 @@
  *
  *   short jobs (log segments, removals) ─────────────────────────────────> threads
  *   flushes ─────────────────────────────> wait here ────────────────────> all threads but one
- *   compactions, verification ───────────> wait here, level 0 first ─────> all threads but two
+ *   compactions, verify, checkpoints ────> wait here, level 0 first ─────> all threads but two
  *
  * So what a writer waits for next never waits behind what takes long: a segment not behind flushes, a flush not behind
  * compactions, however many there are.
@@ -41,7 +41,7 @@ interface JobOutline {
 	readonly inputs?: readonly { readonly level: number }[];
 }
 
-const slowKinds = new Set(['compact', 'verify']);
+const slowKinds = new Set(['compact', 'verify', 'checkpoint']);
 
 /** Threads of a pool on this machine, at most. */
 export function poolThreadCountMax(): number {

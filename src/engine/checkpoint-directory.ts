@@ -1,8 +1,9 @@
 /**
  * A checkpoint of a whole database: a data directory of its own, made while the database goes on. Each partition makes its part
- * (storage/lsm/checkpoint.ts), consistent in itself; the head file comes last, so a directory that has one is complete.
+ * (storage/lsm/checkpoint.ts), consistent in itself. It gets the name asked for when it is complete, so that what a crash cut off
+ * is not taken for one: an empty partition has nothing that would show that others are missing.
  *
- *   directory ─> partition-000 … in parallel, by the partitions ─> MILLRACE
+ *   <target>.unfinished ─> partition-000 … in parallel, by the partitions ─> MILLRACE ─> renamed to <target>
  */
 import { dirname, resolve } from 'node:path';
 import { MillraceError } from '../base/errors.js';
@@ -19,6 +20,9 @@ export interface DatabaseCheckpoint {
 	readonly copiedBecause: string;
 }
 
+/** Ending of a checkpoint in the making. */
+const unfinishedEnding = '.unfinished';
+
 type PartitionCheckpoint = Omit<DatabaseCheckpoint, 'directory'>;
 
 /**
@@ -32,17 +36,15 @@ export async function checkpointDirectory(
 	makeAll: (directories: readonly string[]) => Promise<readonly string[]>,
 ): Promise<DatabaseCheckpoint> {
 	const path = resolve(target);
-	if (fileSystem.exists(path)) {
-		throw new MillraceError('MILLRACE_DIRECTORY', `${path} exists already: a checkpoint makes its own directory`);
-	}
-	if (!fileSystem.exists(dirname(path))) {
-		throw new MillraceError('MILLRACE_DIRECTORY', `${dirname(path)} does not exist: a checkpoint is made inside of it`);
-	}
-	fileSystem.makeDirectory(path);
-	const directories = Array.from({ length: partitionCount }, (_, i) => `${path}/${partitionDirectoryName(i)}`);
+	const unfinished = path + unfinishedEnding;
+	refuseUnfit(fileSystem, path, unfinished);
+	fileSystem.makeDirectory(unfinished);
+	const directories = Array.from({ length: partitionCount }, (_, i) => `${unfinished}/${partitionDirectoryName(i)}`);
 	try {
 		const answers = await makeAll(directories);
-		completeDataDirectory(fileSystem, { path, partitionCount });
+		completeDataDirectory(fileSystem, { path: unfinished, partitionCount });
+		if (fileSystem.exists(path)) throw takenError(path);
+		fileSystem.rename(unfinished, path);
 		fileSystem.syncDirectory(dirname(path));
 		const parts = answers.map((text) => JSON.parse(text) as PartitionCheckpoint);
 		return {
@@ -53,9 +55,25 @@ export async function checkpointDirectory(
 		};
 	} catch (error) {
 		for (const directory of directories) removeAll(fileSystem, directory);
-		removeAll(fileSystem, path);
+		removeAll(fileSystem, unfinished);
 		throw error;
 	}
+}
+
+function refuseUnfit(fileSystem: FileSystem, path: string, unfinished: string): void {
+	if (fileSystem.exists(path)) throw takenError(path);
+	if (!fileSystem.exists(dirname(path))) {
+		throw new MillraceError('MILLRACE_DIRECTORY', `${dirname(path)} does not exist: a checkpoint is made inside of it`);
+	}
+	if (!fileSystem.exists(unfinished)) return;
+	throw new MillraceError(
+		'MILLRACE_DIRECTORY',
+		`${unfinished} exists already: a checkpoint that was cut off left it there, or one is being made; in the first case delete it`,
+	);
+}
+
+function takenError(path: string): MillraceError {
+	return new MillraceError('MILLRACE_DIRECTORY', `${path} exists already: a checkpoint makes its own directory`);
 }
 
 function removeAll(fileSystem: FileSystem, directory: string): void {

@@ -6,7 +6,8 @@
  *                      ends); holds that process's id
  *   partition-000/ …   one directory for each partition
  *
- * The head file is written last when a directory is created, so a directory with it is complete.
+ * The head file is written last when a directory is created, so a directory with it is complete, and its partitions must be
+ * there; one without it is being created, and its partitions must be empty (storage/lsm/recovery.ts sees to both).
  */
 import { dirname, resolve } from 'node:path';
 import { MillraceError, systemCodeOf } from '../base/errors.js';
@@ -20,6 +21,7 @@ export const lockFileName = 'LOCK';
 /** The hash that routes keys, by name: with another one a directory's keys would be looked for in the wrong places. */
 const hashName = 'xxh32';
 const headSizeMax = 4096;
+const partitionPattern = /^partition-\d+$/;
 /** What a creation that was cut off may have left. */
 const unfinishedPattern = /^(partition-\d+|MILLRACE\.tmp)$/;
 
@@ -48,22 +50,52 @@ export function openDataDirectory(
 	const headPath = `${path}/${headFileName}`;
 	const lock = lockDirectory(fileSystem, path, headPath);
 	try {
-		if (fileSystem.exists(headPath)) {
-			const stored = readHead(fileSystem, headPath);
-			if (partitionCount !== undefined && partitionCount !== stored) {
-				throw new MillraceError(
-					'MILLRACE_PARTITION_COUNT',
-					`${path} has ${stored} partitions, not ${partitionCount}: the count is fixed when a directory is created. ` +
-						'Leave the option out, or export into a new directory',
-				);
-			}
-			return { path, partitionCount: stored, isNew: false, lock };
-		}
-		return { path, partitionCount: partitionCount ?? partitionCountDefault, isNew: true, lock };
+		const isNew = !fileSystem.exists(headPath);
+		const count = partitionCountOf(fileSystem, path, partitionCount, partitionCountDefault);
+		if (isNew) refuseSurplus(fileSystem, path, count);
+		return { path, partitionCount: count, isNew, lock };
 	} catch (error) {
 		lock.release();
 		throw error;
 	}
+}
+
+/**
+ * How many partitions a directory has, or will have once it is created. Changes nothing, and needs no lock: the head file is
+ * never written again.
+ * @throws MILLRACE_PARTITION_COUNT, MILLRACE_DIRECTORY, MILLRACE_FORMAT_NEWER, MILLRACE_CORRUPT
+ */
+export function partitionCountOf(
+	fileSystem: FileSystem,
+	path: string,
+	asked: number | undefined,
+	countDefault: number,
+): number {
+	const headPath = `${path}/${headFileName}`;
+	if (!fileSystem.exists(headPath)) return asked ?? countDefault;
+	const stored = readHead(fileSystem, headPath);
+	if (asked === undefined || asked === stored) return stored;
+	throw new MillraceError(
+		'MILLRACE_PARTITION_COUNT',
+		`${path} has ${stored} partitions, not ${asked}: the count is fixed when a directory is created. ` +
+			'Leave the option out, or export into a new directory',
+	);
+}
+
+/** A creation never makes more partitions than it counts: more of them were counted by a head file that is lost. */
+function refuseSurplus(fileSystem: FileSystem, path: string, count: number): void {
+	const surplus = fileSystem
+		.list(path)
+		.filter((name) => partitionPattern.test(name) && Number(name.slice('partition-'.length)) >= count)
+		.sort();
+	if (surplus.length === 0) return;
+	throw new MillraceError(
+		'MILLRACE_CORRUPT',
+		`${path} has ${surplus.join(', ')}, but no head file (${headFileName}), and ${count} partitions were asked for: ` +
+			`the head file ` +
+			'is lost (restore it from a backup or a checkpoint of this database: it is the same in all of them), or the creation of ' +
+			'a directory with more partitions was cut off (ask for as many as it was to have)',
+	);
 }
 
 /** Writes the head file of a new directory, once its partitions exist. */

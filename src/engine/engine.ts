@@ -20,6 +20,7 @@ import {
 	completeDataDirectory,
 	type DataDirectory,
 	openDataDirectory,
+	partitionCountOf,
 	partitionDirectoryName,
 } from './data-directory.js';
 import { Dispatcher } from './dispatcher.js';
@@ -35,7 +36,7 @@ export interface EngineOptions {
 	readonly partitions?: number | undefined;
 	readonly durability?: Durability | undefined;
 	readonly syncIntervalMs?: number | undefined;
-	/** What each partition's storage is told, when there are so many. */
+	/** What each partition's storage is told, when there are so many. @throws MILLRACE_OPTION when it does not go together */
 	readonly storageOptionsFor?: ((partitionCount: number) => Readonly<Record<string, number | string>>) | undefined;
 	/** Things a person should read: recovery notes, trouble. */
 	readonly onNote?: ((text: string) => void) | undefined;
@@ -74,12 +75,10 @@ export class Engine {
 
 	/** Opens or creates the directory and waits until every partition has recovered. @throws MillraceError */
 	static async start(options: EngineOptions): Promise<Engine> {
-		const directory = openDataDirectory(
-			options.fileSystem,
-			options.directory,
-			options.partitions,
-			defaultPartitionCount(),
-		);
+		const { fileSystem, partitions, storageOptionsFor } = options;
+		// Options that do not go together are refused before anything is made.
+		storageOptionsFor?.(partitionCountOf(fileSystem, options.directory, partitions, defaultPartitionCount()));
+		const directory = openDataDirectory(fileSystem, options.directory, partitions, defaultPartitionCount());
 		const engine = new Engine(options, directory);
 		try {
 			for (const ready of await Promise.all(engine.#links.map((link) => link.ready))) {
@@ -87,7 +86,7 @@ export class Engine {
 				for (const note of ready.notes) options.onNote?.(note);
 			}
 			if (engine.#death !== undefined) throw engine.#death;
-			if (directory.isNew) completeDataDirectory(options.fileSystem, directory);
+			if (directory.isNew) completeDataDirectory(fileSystem, directory);
 			return engine;
 		} catch (error) {
 			await engine.#release();
@@ -136,6 +135,7 @@ export class Engine {
 		return new PartitionLink({
 			partition,
 			directory: `${this.#options.directory}/${partitionDirectoryName(partition)}`,
+			isNew: this.#directory.isNew,
 			durability: durability ?? 'always',
 			syncIntervalMs: syncIntervalMs ?? syncIntervalMsDefault,
 			storageOptions: storageOptionsFor?.(this.partitionCount) ?? {},

@@ -24,6 +24,8 @@ import { RingProducer } from '../ring/ring-producer.js';
 export interface LinkOptions {
 	readonly partition: number;
 	readonly directory: string;
+	/** The data directory is being created. */
+	readonly isNew: boolean;
 	readonly durability: Durability;
 	readonly syncIntervalMs: number;
 	readonly storageOptions: Readonly<Record<string, number | string>>;
@@ -59,6 +61,8 @@ export class PartitionLink {
 	readonly #bellPorts: MessagePort[] = [];
 	readonly #workers: Worker[];
 	#isEnding = false;
+	/** The partition's thread has ended or is being ended: it takes no more mail. Until then a shutdown may wait for a job. */
+	#isOver = false;
 	#settleReady: { resolve: (ready: PartitionReady) => void; reject: (error: Error) => void } | undefined;
 
 	constructor(options: LinkOptions) {
@@ -95,7 +99,12 @@ export class PartitionLink {
 			logOversizePort: logOversize.port1,
 		});
 		this.#workers = [this.#spawnLogWorker(logOversize.port2), partitionWorker];
-		this.ended = new Promise((resolve) => partitionWorker.once('exit', () => resolve()));
+		this.ended = new Promise((resolve) => {
+			partitionWorker.once('exit', () => {
+				this.#isOver = true;
+				resolve();
+			});
+		});
 	}
 
 	/** From now on the end of the threads is no surprise. */
@@ -106,6 +115,7 @@ export class PartitionLink {
 	/** Ends both threads, at once if they are not over, and closes the ports. */
 	async terminate(): Promise<void> {
 		this.#isEnding = true;
+		this.#isOver = true;
 		await Promise.all(this.#workers.map((worker) => worker.terminate()));
 		this.#mail.close();
 		for (const port of this.#bellPorts) port.close();
@@ -132,11 +142,12 @@ export class PartitionLink {
 			'mailPort' | 'requestOversizePort' | 'replyOversizePort' | 'commitOversizePort' | 'logOversizePort'
 		>,
 	): Worker {
-		const { partition, directory, storageOptions, partitionWorkerUrl } = this.#options;
+		const { partition, directory, isNew, storageOptions, partitionWorkerUrl } = this.#options;
 		const bellPort = this.#makeBellPort();
 		const boot: PartitionBoot = {
 			partition,
 			directory,
+			isNew,
 			memory: this.#memory,
 			storageOptions,
 			bellPort,
@@ -194,7 +205,7 @@ export class PartitionLink {
 
 	async #runJob(id: number, directory: string, job: unknown): Promise<void> {
 		const outcome = await this.#options.runJob({ directory, job });
-		if (this.#isEnding) return;
+		if (this.#isOver) return;
 		const mail: MailToPartition = { id, outcome };
 		this.#mail.postMessage(mail);
 		Atomics.add(new Int32Array(this.#memory.shared), sharedMailWord, 1);

@@ -15,7 +15,7 @@ import type { FileLock } from './ports.js';
 
 interface NativeLocks {
 	/** @returns false when another open file holds the range */
-	tryLock(fileDescriptor: number, offset: number, length: number): boolean;
+	tryLock(fileDescriptor: number, offset: number, length: number, options?: { shared: boolean }): boolean;
 }
 
 const lockedOffset = 2 ** 30;
@@ -65,6 +65,28 @@ export function lockFile(path: string, owner: string): FileLock | string {
 		fs.closeSync(fileDescriptor);
 		throw error;
 	}
+	return openLock(fileDescriptor);
+}
+
+/**
+ * See `FileSystem.lockShared`: who only reads needs no more than to read the lock file, and leaves its text alone.
+ * @throws the system's error when the file cannot be opened or locked
+ */
+export function lockFileShared(path: string): FileLock | string {
+	const { tryLock } = loadNativeLocks();
+	const fileDescriptor = fs.openSync(path, fs.constants.O_RDONLY);
+	try {
+		if (tryLock(fileDescriptor, lockedOffset, 1, { shared: true })) return openLock(fileDescriptor);
+		const presentOwner = readOwner(fileDescriptor);
+		fs.closeSync(fileDescriptor);
+		return presentOwner;
+	} catch (error) {
+		fs.closeSync(fileDescriptor);
+		throw error;
+	}
+}
+
+function openLock(fileDescriptor: number): FileLock {
 	let isReleased = false;
 	return {
 		release() {

@@ -12,7 +12,7 @@ import * as fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { assert } from '../base/assert.js';
 import { systemCodeOf } from '../base/errors.js';
-import { lockFile } from './file-lock.js';
+import { lockFile, lockFileShared } from './file-lock.js';
 import type { FileHandle, FileLock, FileSystem, OpenMode } from './ports.js';
 
 /** Times in a row that one transfer may be interrupted before the error is let through. */
@@ -213,5 +213,9 @@ export class NodeFileSystem implements FileSystem {
 
 	lock(path: string, owner: string): FileLock | string {
 		return lockFile(path, owner);
+	}
+
+	lockShared(path: string): FileLock | string {
+		return lockFileShared(path);
 	}
 }

@@ -53,6 +53,11 @@ export interface FileSystem {
 	 * the process, however that ends. @returns the lock, or the text its present owner wrote
 	 */
 	lock(path: string, owner: string): FileLock | string;
+	/**
+	 * Takes a shared lock on a file that exists, which keeps `lock` out, and changes nothing. @returns as `lock`
+	 * @throws ENOENT, EACCES
+	 */
+	lockShared(path: string): FileLock | string;
 }
 
 export interface Clock {

@@ -1,8 +1,8 @@
 /**
- * `millrace doctor` and `millrace verify`: looks at a data directory that nobody has open. Takes its lock meanwhile and changes
- * nothing in it. The composition root of the two commands.
+ * `millrace doctor` and `millrace verify`: looks at a data directory that nobody has open. Keeps its lock meanwhile, where there
+ * is one that can be had, and changes nothing in it. The composition root of the two commands.
  */
-import { MillraceError } from '../base/errors.js';
+import { MillraceError, systemCodeOf } from '../base/errors.js';
 import {
 	directoryFormatVersion,
 	headFileName,
@@ -11,7 +11,7 @@ import {
 	readHead,
 } from '../engine/data-directory.js';
 import { NodeFileSystem } from '../env/node-file-system.js';
-import type { FileSystem } from '../env/ports.js';
+import type { FileLock, FileSystem } from '../env/ports.js';
 import { examinePartition } from '../storage/lsm/doctor.js';
 import { verifyPartition, verifyText } from '../storage/lsm/verify-partition.js';
 
@@ -52,11 +52,7 @@ function inspect(
 			`${directory} has no file ${headFileName}: it is no data directory, or its creation was cut off before anything was stored`,
 		);
 	}
-	const lock = fileSystem.lock(`${directory}/${lockFileName}`, String(process.pid));
-	if (typeof lock === 'string') {
-		const owner = lock.trim() || 'unknown';
-		throw new MillraceError('MILLRACE_LOCKED', `${directory} is open in process ${owner}: stop it first`);
-	}
+	const lock = maybeLock(fileSystem, directory, write);
 	try {
 		const partitionCount = readHead(fileSystem, headPath);
 		write(`${directory}: format ${directoryFormatVersion}, ${partitionCount} partitions`);
@@ -71,6 +67,24 @@ function inspect(
 		write(isHealthy ? 'healthy' : 'not healthy');
 		return isHealthy;
 	} finally {
-		lock.release();
+		lock?.release();
 	}
+}
+
+/** @returns undefined, after saying so, when there is no lock to be had @throws MILLRACE_LOCKED */
+function maybeLock(fileSystem: FileSystem, directory: string, write: (line: string) => void): FileLock | undefined {
+	const path = `${directory}/${lockFileName}`;
+	let lock: FileLock | string;
+	try {
+		lock = fileSystem.lockShared(path);
+	} catch (error) {
+		const code = systemCodeOf(error);
+		if (code === '') throw error;
+		const why = code === 'ENOENT' ? 'it was never opened' : `${path}: ${code}`;
+		write(`${directory} is not locked (${why}): what is said holds if nobody opens it meanwhile`);
+		return undefined;
+	}
+	if (typeof lock !== 'string') return lock;
+	const owner = lock.trim() || 'unknown';
+	throw new MillraceError('MILLRACE_LOCKED', `${directory} is open in process ${owner}: stop it first`);
 }

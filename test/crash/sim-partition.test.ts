@@ -277,6 +277,10 @@ class LyingFileSystem implements FileSystem {
 	lock(path: string, owner: string): FileLock | string {
 		return this.#disk.lock(path, owner);
 	}
+
+	lockShared(path: string): FileLock | string {
+		return this.#disk.lockShared(path);
+	}
 }
 
 for (const forgets of ['sync', 'syncDirectory'] as const) {

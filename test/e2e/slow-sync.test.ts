@@ -6,7 +6,7 @@ import { RawConnection } from '../support/raw-connection.js';
 import { skipWithout } from '../support/run-program.js';
 import { type ServerProcess, startServer, TemporaryDirectory } from '../support/server-process.js';
 
-const delayUs = 300_000;
+const delayUs = 1_000_000;
 
 function whyNot(): string | false {
 	const missing = skipWithout('strace');

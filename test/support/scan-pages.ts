@@ -12,6 +12,7 @@ import { encodeScanOptions, type ScanOptions } from '../../src/command/scan-opti
 import { ScanPageReader } from '../../src/command/scan-page.js';
 import { CommandResult } from '../../src/storage/lsm/command-result.js';
 import { LiveCursor, type Walkable } from '../../src/storage/lsm/live-cursor.js';
+import type { ReadSource } from '../../src/storage/lsm/read-session.js';
 import { LongRead } from '../../workers/long-reads.js';
 import type { LiveEntry } from './scan-world.js';
 
@@ -42,7 +43,13 @@ export function runRead(
 	const request = new Uint8Array(at + commandSize(flags, key.length, value.length));
 	encodeCommand(request, at, opcode, flags, argument, key, 0, key.length, value, 0, value.length);
 	const result = new CommandResult();
-	const read = new LongRead(request, offset, new LiveCursor(view, maxSequence, nowMs), maxSequence);
+	const source: ReadSource = {
+		sequence: maxSequence,
+		isOutdated: false,
+		open: () => new LiveCursor(view, maxSequence, nowMs),
+		end: () => undefined,
+	};
+	const read = new LongRead(request, offset, source);
 	request.fill(0xee);
 	while (!read.step(result));
 	return result;

@@ -179,6 +179,12 @@ export class SimulatedDisk implements FileSystem {
 		return { release: () => void this.#ownerByLock.delete(absolute) };
 	}
 
+	lockShared(path: string): FileLock | string {
+		const presentOwner = this.#ownerByLock.get(posix.resolve('/', path));
+		if (presentOwner === undefined) this.open(path, 'read').close();
+		return presentOwner ?? { release: () => undefined };
+	}
+
 	// --- crashes ----------------------------------------------------------------------------------
 
 	/** Changes and syncs so far: what names a moment for the two methods below. */
@@ -239,11 +245,7 @@ export class SimulatedDisk implements FileSystem {
 
 	/** A file with two names counts once; one that is open and has none any more does not count. */
 	usedBytes(): number {
-		const contents = new Set<FileContent>();
-		this.#live.eachFile((_, content) => contents.add(content));
-		let size = 0;
-		for (const content of contents) size += content.size;
-		return size;
+		return this.#live.usedBytes();
 	}
 
 	/** A copy of a file's bytes. */

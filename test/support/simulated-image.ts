@@ -166,6 +166,15 @@ export class DiskImage {
 		return { path: absolute, parent, name, node: directory.entries.get(name) };
 	}
 
+	/** A file with two names counts once; one that is open and has none any more does not count. */
+	usedBytes(): number {
+		const contents = new Set<FileContent>();
+		this.eachFile((_, content) => contents.add(content));
+		let size = 0;
+		for (const content of contents) size += content.size;
+		return size;
+	}
+
 	/** Calls back for every file with its absolute path. */
 	eachFile(visit: (path: string, content: FileContent) => void, node = rootNode, path = ''): void {
 		for (const [name, child] of this.directory(node).entries) {

@@ -8,7 +8,8 @@
  *
  * A batch takes one sequence number for each of its commands, also for one that changed nothing, unless none did. Between
  * `evaluate` and `store` nothing else may change the tree's content (it may be rotated). Values that are not the batch's own
- * bytes are copied, so a plan holds nothing that is lent but the batch. One plan, reused; the partition's thread only.
+ * bytes are copied, so a plan holds nothing that is lent but the batch. A few bytes may make a large value each (a setExpiry, an
+ * append), so that a plan ends as soon as no memtable could hold it. One plan, reused; the partition's thread only.
  */
 import { assert } from '../../base/assert.js';
 import { compareBytes } from '../../base/bytes.js';
@@ -23,10 +24,12 @@ import {
 	sequenceCountOf,
 } from '../../command/command-format.js';
 import { applyWrite } from './apply-command.js';
+import { BatchRanges } from './batch-ranges.js';
 import { CommandResult } from './command-result.js';
-import type { EntryView } from './entry.js';
+import type { EntryView, RangeTombstone } from './entry.js';
 import type { EntryStore } from './entry-store.js';
 import { keyHash } from './key-hash.js';
+import type { LsmTree } from './lsm-tree.js';
 
 const noBytes = new Uint8Array(0);
 /** Plans above this size give their arrays back. */
@@ -34,15 +37,27 @@ const keptCountMax = 8192;
 /** Kind of a step that deletes a range: its value is the end. */
 const kindRange = 0;
 
+/** Ranges that a checked batch deletes, empty ones included. */
+export function rangeCountOf(bytes: Uint8Array, offset: number): number {
+	let count = 0;
+	let at = offset + commandKeyOffset(bytes[offset + commandFlagsOffset]) + batchHeaderSize;
+	for (let left = sequenceCountOf(bytes, offset); left > 0; left--) {
+		if (bytes[at] === opDeleteRange) count++;
+		at += readCommandSize(bytes, at);
+	}
+	return count;
+}
+
 export class BatchPlan implements EntryStore {
 	/** What the batch came to, in the form of a command's result. */
 	readonly result = new CommandResult();
+	readonly #sizeMax: number;
 	#base: EntryStore | undefined;
 	#batch: Uint8Array = noBytes;
 	#firstSequence = 0;
 	#count = 0;
-	#rangeCount = 0;
 	#size = 0;
+	#isTooLarge = false;
 	// The steps, by index: what `put` and `deleteRange` were given.
 	#hashes = new Uint32Array(0);
 	#keyOffsets = new Uint32Array(0);
@@ -55,10 +70,17 @@ export class BatchPlan implements EntryStore {
 	#values: Uint8Array[] = [];
 	/** Open addressing by hash: index + 1 of the newest step of a key. Twice as many slots as steps. */
 	#slots = new Uint32Array(0);
+	/** The steps that delete a range, for look-ups. */
+	readonly #ranges = new BatchRanges();
 
-	/** Steps that delete a range. */
-	get rangeCount(): number {
-		return this.#rangeCount;
+	/** @param sizeMax bytes of a memtable: keys and values above that are not even gathered */
+	constructor(sizeMax: number) {
+		this.#sizeMax = sizeMax;
+	}
+
+	/** The batch that was evaluated last stores more than fits a memtable: it was given up, and has no result. */
+	get isTooLarge(): boolean {
+		return this.#isTooLarge;
 	}
 
 	/** Versions and deleted ranges to be stored. */
@@ -90,29 +112,34 @@ export class BatchPlan implements EntryStore {
 			const keyOffset = at + commandKeyOffset(bytes[at + commandFlagsOffset]);
 			const hash = bytes[at] === opDeleteRange ? 0 : keyHash(bytes, keyOffset, readCommandKeySize(bytes, at));
 			applyWrite(this, firstSequence + index, nowMs, hash, bytes, at, result);
-			if (result.observedSequence < firstSequence) {
-				observedSequence = Math.max(observedSequence, result.observedSequence);
-			}
-			if (result.isUnmet || result.status > statusNotFound) {
-				result.observedSequence = observedSequence;
-				result.hasWritten = false;
-				result.number = index;
-				this.#count = 0;
+			if (this.#isTooLarge) {
+				this.drop();
 				return false;
 			}
+			if (result.isUnmet || result.status > statusNotFound) {
+				// That the commands before it succeeded tells of what they saw, which a write of the plan does not note.
+				if (index > 0) result.observedSequence = firstSequence - 1;
+				result.hasWritten = false;
+				result.number = index;
+				this.drop();
+				return false;
+			}
+			observedSequence = Math.max(observedSequence, result.observedSequence);
 			at += readCommandSize(bytes, at);
 		}
 		result.reset();
 		result.hasWritten = this.#count > 0;
 		result.number = result.hasWritten ? firstSequence + count - 1 : 0;
 		result.observedSequence = result.hasWritten ? result.number : observedSequence;
+		if (!result.hasWritten) this.drop();
 		return result.hasWritten;
 	}
 
 	/** Stores what was evaluated. The caller made sure of room. */
-	store(target: EntryStore): void {
+	store(target: LsmTree): void {
 		assert(this.result.hasWritten && target === this.#base, 'a plan is stored where it was made for, once');
 		const batch = this.#batch;
+		const ranges: RangeTombstone[] = [];
 		for (let i = 0; i < this.#count; i++) {
 			const sequence = this.#sequences[i];
 			const value = this.#values[i];
@@ -122,14 +149,25 @@ export class BatchPlan implements EntryStore {
 			const valueSize = this.#valueSizes[i];
 			const kind = this.#kinds[i];
 			if (kind === kindRange) {
-				target.deleteRange(batch, keyOffset, keySize, value, valueOffset, valueSize, sequence);
+				ranges.push(target.putRange(batch, keyOffset, keySize, value, valueOffset, valueSize, sequence));
 			} else {
 				const expiresAtMs = this.#expiries[i];
 				const hash = this.#hashes[i];
 				target.put(hash, batch, keyOffset, keySize, sequence, kind, expiresAtMs, value, valueOffset, valueSize);
 			}
 		}
-		this.#end();
+		if (ranges.length > 0) target.hideRanges(ranges);
+		this.drop();
+	}
+
+	/** Forgets the steps, stored or not, and lets go of what was lent, and of memory that only a large batch needs. */
+	drop(): void {
+		this.#base = undefined;
+		this.#batch = noBytes;
+		this.#ranges.begin(noBytes);
+		this.#values.length = 0;
+		this.#count = 0;
+		if (this.#kinds.length > keptCountMax) this.#allocate(64);
 	}
 
 	// --- EntryStore: the plan over the tree -----------------------------------------------------------
@@ -154,14 +192,8 @@ export class BatchPlan implements EntryStore {
 	}
 
 	coverSequence(key: Uint8Array, keyOffset: number, keySize: number, maxSequence: number): number {
-		if (this.#rangeCount > 0) {
-			for (let step = this.#count - 1; step >= 0; step--) {
-				if (this.#kinds[step] === kindRange && this.#covers(step, key, keyOffset, keySize)) {
-					return this.#sequences[step];
-				}
-			}
-		}
-		return this.#mustBase().coverSequence(key, keyOffset, keySize, maxSequence);
+		const sequence = this.#ranges.coverSequence(key, keyOffset, keySize);
+		return sequence > 0 ? sequence : this.#mustBase().coverSequence(key, keyOffset, keySize, maxSequence);
 	}
 
 	put(
@@ -177,10 +209,10 @@ export class BatchPlan implements EntryStore {
 		valueSize: number,
 	): void {
 		assert(key === this.#batch && kind !== kindRange, 'keys are of the batch');
+		if (!this.#grow(keySize + valueSize)) return;
 		const slot = this.#slotOf(hash, key, keyOffset, keySize);
 		this.#addStep(hash, keyOffset, keySize, sequence, kind, expiresAtMs, value, valueOffset, valueSize);
 		this.#slots[slot] = this.#count;
-		this.#size += keySize + valueSize;
 	}
 
 	deleteRange(
@@ -193,9 +225,9 @@ export class BatchPlan implements EntryStore {
 		sequence: number,
 	): void {
 		assert(start === this.#batch && end === this.#batch, 'bounds are of the batch');
+		if (!this.#grow(startSize + endSize)) return;
 		this.#addStep(0, startOffset, startSize, sequence, kindRange, 0, end, endOffset, endSize);
-		this.#rangeCount++;
-		this.#size += startSize + endSize;
+		this.#ranges.add(startOffset, startSize, endOffset, endSize, sequence);
 	}
 
 	// --- inside ---------------------------------------------------------------------------------------
@@ -204,20 +236,20 @@ export class BatchPlan implements EntryStore {
 		this.#base = base;
 		this.#batch = batch;
 		this.#firstSequence = firstSequence;
+		this.#ranges.begin(batch);
+		this.#values.length = 0;
 		this.#count = 0;
-		this.#rangeCount = 0;
 		this.#size = 0;
+		this.#isTooLarge = false;
 		if (count > this.#kinds.length) this.#allocate(Math.max(64, count));
 		else this.#slots.fill(0);
 	}
 
-	/** Lets go of what was lent, and of memory that only a large batch needs. */
-	#end(): void {
-		this.#base = undefined;
-		this.#batch = noBytes;
-		this.#values.length = 0;
-		this.#count = 0;
-		if (this.#kinds.length > keptCountMax) this.#allocate(64);
+	/** Before a step is added. @returns false when it is one too many */
+	#grow(size: number): boolean {
+		this.#size += size;
+		this.#isTooLarge = this.#size > this.#sizeMax;
+		return !this.#isTooLarge;
 	}
 
 	#allocate(count: number): void {
@@ -273,14 +305,5 @@ export class BatchPlan implements EntryStore {
 			const order = compareBytes(this.#batch, this.#keyOffsets[step], this.#keySizes[step], key, keyOffset, keySize);
 			if (order === 0) return slot;
 		}
-	}
-
-	#covers(step: number, key: Uint8Array, keyOffset: number, keySize: number): boolean {
-		const end = this.#values[step];
-		const endSize = this.#valueSizes[step];
-		return (
-			compareBytes(this.#batch, this.#keyOffsets[step], this.#keySizes[step], key, keyOffset, keySize) <= 0 &&
-			(endSize === 0 || compareBytes(end, this.#valueOffsets[step], endSize, key, keyOffset, keySize) > 0)
-		);
 	}
 }

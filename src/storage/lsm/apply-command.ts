@@ -32,7 +32,7 @@ import {
 } from '../../command/command-format.js';
 import type { CommandResult } from './command-result.js';
 import { addDecimals, zeroDecimal } from './decimal.js';
-import { kindPut, kindSlidingPut, kindTombstone, slidingPrefixSize } from './entry.js';
+import { kindPut, kindSlidingPut, kindTombstone, slidingPrefixSize, storedValueSizeMax } from './entry.js';
 import type { EntryStore } from './entry-store.js';
 import { findLive, found, newestSequence } from './find-live.js';
 import { joined, storeJoined } from './joined-value.js';
@@ -55,7 +55,7 @@ export function storedValueSize(store: EntryStore, hash: number, bytes: Uint8Arr
 	if (opcode !== opSetExpiry && opcode !== opAppend && opcode !== opTouch) return 0;
 	const keyOffset = offset + commandKeyOffset(flags);
 	const isStored = store.get(hash, bytes, keyOffset, readCommandKeySize(bytes, offset), newestSequence, found);
-	return Math.min(slidingPrefixSize + valueSize + (isStored ? found.valueSize : 0), slidingPrefixSize + valueSizeMax);
+	return Math.min(slidingPrefixSize + valueSize + (isStored ? found.valueSize : 0), storedValueSizeMax);
 }
 
 /** Applies a write of one key or of a range. The caller made sure of room in the active memtable. */

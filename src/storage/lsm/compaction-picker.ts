@@ -40,6 +40,8 @@ export interface PickerState {
 	readonly running: readonly Compaction[];
 	/** Nobody has written for a while. */
 	readonly isIdle: boolean;
+	/** The disk is full, or the budget is used up: what frees space does not wait for more of its kind. */
+	readonly isSpaceShort?: boolean;
 	/** The oldest pinned snapshot; infinite when there is none. */
 	readonly oldestSnapshot: number;
 	/** Entries of a table that a compaction may drop because they have expired. */
@@ -164,6 +166,10 @@ class LeveledPicker {
 	}
 
 	#pickGarbage(): Compaction | undefined {
+		if (this.#state.isSpaceShort && this.#levels[0].some((meta) => isGarbage(meta, this.#state))) {
+			const found = this.#compactZero('garbage');
+			if (found !== undefined) return found;
+		}
 		for (let level = lastLevel; level > 0; level--) {
 			for (const meta of this.#levels[level]) {
 				const isExempt = this.#busy.has(meta.id) || this.#state.exemptIds.has(meta.id);

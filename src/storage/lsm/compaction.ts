@@ -62,6 +62,16 @@ export function sizeOf(metas: readonly TableMeta[]): number {
 	return metas.reduce((sum, meta) => sum + meta.size, 0);
 }
 
+/** Bytes the outputs should take: a tombstone takes one entry with it, and at the bottom itself. */
+export function outputSizeEstimate({ inputs, isBottom }: Pick<Compaction, 'inputs' | 'isBottom'>): number {
+	const metas = inputs.map(({ meta }) => meta);
+	const tombstoneCount = metas.reduce((sum, meta) => sum + meta.tombstoneCount, 0);
+	const otherCount = metas.reduce((sum, meta) => sum + meta.entryCount, 0) - tombstoneCount;
+	const livingShare = otherCount === 0 ? 0 : Math.max(0, 1 - tombstoneCount / otherCount);
+	const tombstoneSize = sizeOf(metas.filter((meta) => meta.tombstoneCount === meta.entryCount));
+	return (sizeOf(metas) - tombstoneSize) * livingShare + (isBottom ? 0 : tombstoneSize);
+}
+
 /** True when these tables, and this range of the output level, are free for a compaction beside those running. */
 export function isFree(
 	running: readonly Compaction[],

@@ -11,7 +11,7 @@
  */
 import { bloomBitsPerKey, grandparentOverlapFactor, levelCountMax } from '../../base/limits.js';
 import type { Compaction } from './compaction.js';
-import { sizeOf } from './compaction.js';
+import { outputSizeEstimate, sizeOf } from './compaction.js';
 import { CompactionCounters } from './compaction-counters.js';
 import { isGarbage, type PickerState, pickCompaction } from './compaction-picker.js';
 import type { EditLog } from './edit-log.js';
@@ -20,6 +20,7 @@ import type { JobFailure } from './jobs.js';
 import { idleSpaceAmplification, lastLevel, spaceAmplification } from './level-targets.js';
 import { tableFileName } from './manifest/manifest-format.js';
 import { ManualCompactions } from './manual-compactions.js';
+import { SpaceRetry } from './space-retry.js';
 import type { TableMeta } from './table/table-meta.js';
 import type { TableReader } from './table/table-reader.js';
 import type { CompactionJob, WrittenTables } from './table-jobs.js';
@@ -42,10 +43,13 @@ export class Compactor {
 	readonly #running = new Map<number, { compaction: Compaction; startedMs: number }>();
 	/** Tables whose garbage a compaction left in them. */
 	readonly #exemptIds = new Set<number>();
+	readonly #retry = new SpaceRetry();
 	/** When the clock was first seen, or a write. */
 	#lastWriteMs: number | undefined;
 	/** Time of the last look for something to do that only the passing of time brings. */
 	#lookedMs = 0;
+	/** A compaction is put off until the disk can take it. */
+	isPutOff = false;
 	readonly manual: ManualCompactions;
 	readonly counters = new CompactionCounters();
 
@@ -113,12 +117,16 @@ export class Compactor {
 
 	/** Begins what is worth it and may begin. */
 	maybeCompact(): void {
-		const { refusal, options } = this.#upkeep;
+		const { refusal, options, clockMs, freeBytes } = this.#upkeep;
+		this.isPutOff = false;
 		if (refusal !== undefined) this.manual.fail(refusal);
 		while (!this.#upkeep.isStopped && this.#running.size < options.compactionConcurrency) {
 			const state = this.#state();
 			const next = this.manual.pick(state, options) ?? pickCompaction(state, options);
 			if (next === undefined) return;
+			this.isPutOff = !next.isMove && !this.#retry.mayBegin(outputSizeEstimate(next), freeBytes, clockMs);
+			if (this.isPutOff) return;
+			if (next.reason === 'manual') this.manual.onBegun();
 			if (next.isMove) this.#move(next);
 			else this.#start(next);
 		}
@@ -141,18 +149,25 @@ export class Compactor {
 		if (failure !== undefined) {
 			for (const table of tables) table.close();
 			// Tables that were cleared meanwhile may be gone from the disk as well: nobody misses their compaction.
-			if (tree.hasTables(inputIds)) this.#upkeep.onJobFailed('tables could not be compacted', failure);
+			if (tree.hasTables(inputIds)) this.#onFailed(compaction, failure);
 			else this.#edits.doom(tables.map((table) => tableFileName(table.meta.id)));
 		} else if (tree.installCompaction(inputIds, job.outputLevel, tables, job.isBottom)) {
 			const addTables = tables.map(({ meta }) => ({ id: meta.id, level: job.outputLevel, size: meta.size }));
 			this.#edits.put({ addTables, removeTables: inputIds });
 			this.#edits.doom(inputIds.map(tableFileName));
 			this.counters.onDone(compaction, addTables, result?.counts);
+			this.#retry.onDone();
 			this.#exempt(job, tables);
 		} else {
 			for (const table of tables) table.close();
 			this.#edits.doom(tables.map((table) => tableFileName(table.meta.id)));
 		}
+	}
+
+	#onFailed(compaction: Compaction, failure: JobFailure): void {
+		const { clockMs, freeBytes } = this.#upkeep;
+		if (failure.systemCode === 'ENOSPC') this.#retry.onNoSpace(outputSizeEstimate(compaction), freeBytes(), clockMs);
+		this.#upkeep.onJobFailed('tables could not be compacted', failure);
 	}
 
 	/** What a compaction at the bottom could not clean by what it knew, another could not either. */
@@ -181,6 +196,7 @@ export class Compactor {
 			levels: tree.levels.all.map((level) => level.metas),
 			running: this.running,
 			isIdle: sinceWriteMs >= idleDelayMs,
+			isSpaceShort: this.#upkeep.disk.isFull,
 			oldestSnapshot: tree.pinnedSequences()[0] ?? Number.POSITIVE_INFINITY,
 			expiredCountOf: (meta) => tree.expiries.expiredCount(meta.id, expiredBeforeMs),
 			exemptIds: this.#exemptIds,

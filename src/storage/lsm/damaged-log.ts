@@ -22,8 +22,10 @@ export function lossText(
 ): string {
 	const missing = ids.map(segmentFileName).filter((name) => !fileSystem.exists(`${directory}/${name}`));
 	const newest = Math.max(0, ...ids.map((id) => reader.newestSequence(id)));
-	if (newest > lastSequence) return `the log from there on reaches up to sequence ${newest} at least: that would be lost`;
-	if (missing.length === 0) return 'the log from there on holds nothing that is whole: nothing is lost by cutting it there';
+	if (newest > lastSequence)
+		return `the log from there on reaches up to sequence ${newest} at least: that would be lost`;
+	if (missing.length === 0)
+		return 'the log from there on holds nothing that is whole: nothing is lost by cutting it there';
 	return `nothing newer is in the files that are there; what ${missing.join(', ')} held, if anything, nobody can tell`;
 }
 

@@ -5,6 +5,7 @@
  */
 import { hasCode } from '../../base/errors.js';
 import type { FileSystem } from '../../env/ports.js';
+import { lossText } from './damaged-log.js';
 import type { TableEntry } from './manifest/manifest-edit.js';
 import {
 	currentFileName,
@@ -17,8 +18,9 @@ import { type ManifestContents, readCurrent, readManifest } from './manifest/man
 import { isOrphan } from './remove-orphans.js';
 import { reserveFileName } from './reserve-file.js';
 import { TableReader } from './table/table-reader.js';
-import { type FileFacts, problemOf, verifyFile } from './verify-file.js';
+import { type FileFacts, fileNameOf, problemOf, verifyFile } from './verify-file.js';
 import { judge } from './verify-partition.js';
+import { SegmentReader } from './wal/segment-reader.js';
 import { segmentIdOf } from './wal/wal-format.js';
 
 export interface Finding {
@@ -114,10 +116,20 @@ class Examiner {
 				`${state.flushedSequence} and up to ${last}, from ${used.length} segments with ${bytesText(bytes)}`,
 		);
 		for (const { file, offset, problem } of judge(this.#directory, facts, state.flushedSequence).problems) {
-			const isMissing = !this.#fileSystem.exists(file);
-			const cut = 'restore a backup; or start once with --damaged-log truncate, which keeps what is before the damage';
-			this.#find(`${file}: at ${offset}: ${problem}`, isMissing ? `${backup}; or as for a damaged log: ${cut}` : cut);
+			const way = 'restore a backup; or start once with --damaged-log truncate, which keeps what is before the damage';
+			this.#find(`${file}: at ${offset}: ${problem}`, `${way} (${this.#lossFrom(file, facts, state.flushedSequence)})`);
 		}
+	}
+
+	/** What that way would cost. @param file the segment the log is cut at, or in */
+	#lossFrom(file: string, facts: readonly FileFacts[], flushedSequence: number): string {
+		const at = facts.findIndex(({ task }) => file === `${this.#directory}/${fileNameOf(task)}`);
+		const before = Math.max(flushedSequence, ...facts.slice(0, at).map(({ lastSequence }) => lastSequence));
+		// Nothing is kept of a segment that does not go on where the log before it ends.
+		const kept = facts[at].firstSequence > before + 1 ? before : Math.max(before, facts[at].lastSequence);
+		const ids = facts.slice(at).flatMap(({ task }) => (task.what === 'segment' ? [task.id] : []));
+		const reader = new SegmentReader(this.#fileSystem, this.#directory);
+		return lossText(this.#fileSystem, this.#directory, reader, ids, kept);
 	}
 
 	/** Files that the manifest does not name. */

@@ -4,6 +4,7 @@
  *
  * Views lend memory: the bytes a view names are valid until its owner's next call.
  */
+import { valueSizeMax } from '../../base/limits.js';
 
 /** Persistent: append, never renumber. */
 export const kindPut = 1;
@@ -17,6 +18,8 @@ export const kindValuePointer = 4;
 
 /** Bytes before the user's value in a kindSlidingPut. */
 export const slidingPrefixSize = 8;
+/** Longest value as it is stored: a largest one that slides. */
+export const storedValueSizeMax = valueSizeMax + slidingPrefixSize;
 
 /** One version of one key, lent by whoever filled it in. Reused call after call: no object per entry. */
 export interface EntryView {

@@ -27,7 +27,7 @@ import {
 	TableExpiries,
 } from './expiry-sources.js';
 
-/** Gets one due row; the key is lent until it returns. It must not change the index. */
+/** Gets one due row; the key is lent until it returns. It must not change the index, nor throw: the row would come for ever. */
 export type OnDue = (
 	key: Uint8Array,
 	keyOffset: number,

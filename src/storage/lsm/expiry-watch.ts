@@ -20,12 +20,14 @@ export class ExpiryWatch {
 	readonly #tree: LsmTree;
 	readonly #note: (text: string) => void;
 	#expiredCount = 0;
+	/** Expiries of keys whose newest version cannot be read: whether they are gone is not known. */
+	#unreadableCount = 0;
 	/** How late the last expiry and the latest of all were heard of. */
 	#lastLagMs = 0;
 	#longestLagMs = 0;
 	#nowMs = 0;
 
-	/** @param note takes a line for a person: rows that cannot be read */
+	/** @param note takes a line for a person: rows or entries that cannot be read */
 	constructor(tree: LsmTree, note: (text: string) => void) {
 		this.#tree = tree;
 		this.#note = note;
@@ -42,7 +44,7 @@ export class ExpiryWatch {
 		try {
 			expiries.advance(nowMs, expirySliceCount, this.#onDue);
 		} catch (error) {
-			if (!(error instanceof MillraceError) && systemCodeOf(error) === '') throw error;
+			throwUnlessUnreadable(error);
 			this.#note(`expiries could not be read, they are heard of when their table was rewritten: ${String(error)}`);
 		}
 	}
@@ -63,6 +65,7 @@ export class ExpiryWatch {
 			longestLagMs: this.#longestLagMs,
 			processed: this.#tree.expiries.processedCount,
 			expired: this.#expiredCount,
+			unreadable: this.#unreadableCount,
 		};
 	}
 
@@ -73,11 +76,27 @@ export class ExpiryWatch {
 		sequence: number,
 		expiresAtMs: number,
 	): void => {
-		const hash = keyHash(key, keyOffset, keySize);
 		this.#lastLagMs = this.#nowMs - expiresAtMs;
 		this.#longestLagMs = Math.max(this.#longestLagMs, this.#lastLagMs);
-		if (!this.#tree.get(hash, key, keyOffset, keySize, Number.MAX_SAFE_INTEGER, newest)) return;
-		if (newest.sequence !== sequence) return;
+		if (!this.#isNewest(key, keyOffset, keySize, sequence)) return;
 		if (this.#tree.coverSequence(key, keyOffset, keySize, Number.MAX_SAFE_INTEGER) < sequence) this.#expiredCount++;
 	};
+
+	/** What cannot be read is passed over: the expiries behind it would wait for ever, and compaction with them. */
+	#isNewest(key: Uint8Array, keyOffset: number, keySize: number, sequence: number): boolean {
+		const hash = keyHash(key, keyOffset, keySize);
+		try {
+			const isFound = this.#tree.get(hash, key, keyOffset, keySize, Number.MAX_SAFE_INTEGER, newest);
+			return isFound && newest.sequence === sequence;
+		} catch (error) {
+			throwUnlessUnreadable(error);
+			if (this.#unreadableCount === 0) this.#note(`an entry that expired could not be read: ${String(error)}`);
+			this.#unreadableCount++;
+			return false;
+		}
+	}
+}
+
+function throwUnlessUnreadable(error: unknown): void {
+	if (!(error instanceof MillraceError) && systemCodeOf(error) === '') throw error;
 }

@@ -10,6 +10,7 @@ import { tableFileName } from './manifest/manifest-format.js';
 import type { Memtable } from './memtable/memtable.js';
 import type { Pinned } from './pinned.js';
 import { RateMeter } from './rate-meter.js';
+import { SpaceRetry } from './space-retry.js';
 import type { TableReader } from './table/table-reader.js';
 import type { Upkeep } from './upkeep.js';
 
@@ -26,6 +27,9 @@ export class Flusher {
 	readonly #edits: EditLog;
 	#flushing: Pinned<Memtable> | undefined;
 	#startedMs = 0;
+	readonly #retry = new SpaceRetry();
+	/** A flush is put off until the disk can take it. */
+	isPutOff = false;
 	/** Of the immutable memtables, oldest first. */
 	#rotations: Rotation[] = [];
 	/** Time of the newest command that is in tables: what expired before it is gone for every replay. */
@@ -75,10 +79,17 @@ export class Flusher {
 	}
 
 	maybeFlush(): void {
-		const { tree, options, host } = this.#upkeep;
+		const { tree, options, host, freeBytes, clockMs } = this.#upkeep;
+		this.isPutOff = false;
 		if (this.#flushing !== undefined || this.#upkeep.isStopped || tree.immutableCount === 0) return;
-		this.#flushing = tree.pinOldestImmutable();
-		assert(this.#flushing !== undefined, 'there is an immutable memtable');
+		const memtable = tree.pinOldestImmutable();
+		assert(memtable !== undefined, 'there is an immutable memtable');
+		if (!this.#retry.mayBegin(memtable.value.usedBytes, freeBytes, clockMs)) {
+			this.isPutOff = true;
+			memtable.unpin();
+			return;
+		}
+		this.#flushing = memtable;
 		this.#startedMs = this.#upkeep.clockMs;
 		host.submitJob({
 			kind: 'flush',
@@ -96,9 +107,10 @@ export class Flusher {
 		assert(memtable !== undefined, 'a flush was under way');
 		this.#flushing = undefined;
 		if (failure !== undefined) {
-			this.#upkeep.onJobFailed('a memtable could not be flushed', failure);
+			this.#onFailed(memtable.value, failure);
 		} else if (this.#upkeep.tree.installFlush(memtable, table)) {
 			this.#countFlush(table);
+			this.#retry.onDone();
 			const addTables = table === undefined ? [] : [{ id: table.meta.id, level: 0, size: table.meta.size }];
 			this.#edits.put({ addTables, flushedSequence: memtable.value.maxSequence });
 		} else if (table !== undefined) {
@@ -106,6 +118,12 @@ export class Flusher {
 			this.#edits.doom([tableFileName(table.meta.id)]);
 		}
 		memtable.unpin();
+	}
+
+	#onFailed({ usedBytes }: Memtable, failure: JobFailure): void {
+		const { clockMs, freeBytes } = this.#upkeep;
+		if (failure.systemCode === 'ENOSPC') this.#retry.onNoSpace(usedBytes, freeBytes(), clockMs);
+		this.#upkeep.onJobFailed('a memtable could not be flushed', failure);
 	}
 
 	#countFlush(table: TableReader | undefined): void {

@@ -17,15 +17,22 @@ import { isLive, judge, type VerifyReport, verifyTasks } from './verify-partitio
 export type Outcome<T> = (result: T | undefined, failure: MillraceError | undefined) => void;
 
 interface Verification {
+	/** Tables and segments. */
 	readonly waiting: VerifyTask[];
 	readonly facts: FileFacts[];
+	/** The manifest comes last, once it is on the disk: a roll may still have to be written. */
+	isManifestDue: boolean;
+	/** It waits for a roll. */
+	isPutOff: boolean;
+	/** When it began. */
+	readonly durableSequence: number;
 	readonly onDone: Outcome<VerifyReport>;
 }
 
 export class Housekeeping {
 	readonly #upkeep: Upkeep;
 	readonly #edits: EditLog;
-	/** True when no flush and no compaction is under way or waits. */
+	/** True when no flush is under way or waits, and no compaction is under way. */
 	readonly #isIdle: () => boolean;
 	#verification: Verification | undefined;
 	#onCheckpointed: Outcome<CheckpointResult> | undefined;
@@ -101,22 +108,38 @@ export class Housekeeping {
 		const { manifest, segments } = this.#upkeep.recovered;
 		const mustReach = new Map<number, number>();
 		for (const { id, lastSequence } of segments.written()) mustReach.set(id, Math.min(lastSequence, durableSequence));
-		const waiting = verifyTasks(manifest.state, manifest.number, mustReach);
-		this.#verification = { waiting, facts: [], onDone };
+		const waiting = verifyTasks(manifest.state, manifest.number, mustReach).filter(({ what }) => what !== 'manifest');
+		this.#verification = { waiting, facts: [], isManifestDue: true, isPutOff: false, durableSequence, onDone };
 		this.#verifyNext(this.#verification);
 	}
 
+	/** Edits are durable, or no more will be: a verification that waited for a roll goes on. */
+	onEditsDone(): void {
+		if (this.#verification?.isPutOff) this.#verifyNext(this.#verification);
+	}
+
 	#verifyNext(verification: Verification): void {
-		const { manifest } = this.#upkeep.recovered;
+		const { recovered, refusal, host } = this.#upkeep;
+		const { manifest } = recovered;
 		let task = verification.waiting.shift();
 		while (task !== undefined && !isLive(task, manifest.state, manifest.number)) task = verification.waiting.shift();
+		const { isRolling } = this.#edits.roller;
+		verification.isPutOff = task === undefined && verification.isManifestDue && isRolling && refusal === undefined;
+		if (verification.isPutOff) return;
+		// After a failure of the log, a roll under way may be half written: the old manifest is what counts.
+		if (task === undefined && verification.isManifestDue && !isRolling) {
+			task = { what: 'manifest', number: manifest.number };
+			verification.isManifestDue = false;
+		}
 		if (task !== undefined) {
-			this.#upkeep.host.submitJob({ kind: 'verify', task });
+			host.submitJob({ kind: 'verify', task });
 			return;
 		}
 		this.#verification = undefined;
+		const { directory } = this.#upkeep;
+		const { durableSequence } = verification;
 		const facts = verification.facts.filter((fact) => isLive(fact.task, manifest.state, manifest.number));
-		verification.onDone(judge(this.#upkeep.directory, facts, manifest.state.flushedSequence), undefined);
+		verification.onDone(judge(directory, facts, manifest.state.flushedSequence, durableSequence), undefined);
 	}
 
 	#onVerified(facts: FileFacts | undefined, failure: JobFailure | undefined): void {
@@ -124,6 +147,9 @@ export class Housekeeping {
 		if (verification === undefined) return;
 		if (facts !== undefined) {
 			verification.facts.push(facts);
+			const { manifest } = this.#upkeep.recovered;
+			// It rolled on meanwhile: the new one is to be checked.
+			if (facts.task.what === 'manifest' && facts.task.number !== manifest.number) verification.isManifestDue = true;
 			this.#verifyNext(verification);
 			return;
 		}

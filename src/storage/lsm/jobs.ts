@@ -58,6 +58,10 @@ export function runJob(fileSystem: FileSystem, directory: string, job: Job, cloc
 		case 'compact':
 			return compactTables(fileSystem, directory, job, clock);
 		case 'prepareSegment':
+			// Asked first: filling up the last of a full disk every second would disturb whoever else is on it.
+			if (job.recycledId === undefined && fileSystem.freeBytes(directory) < job.size) {
+				throw Object.assign(new Error(`ENOSPC: no room for a log segment of ${job.size} bytes`), { code: 'ENOSPC' });
+			}
 			prepareSegment(fileSystem, directory, job.segmentId, job.size, job.recycledId);
 			return undefined;
 		case 'removeFiles':

@@ -149,13 +149,31 @@ export class LsmTree implements EntryStore {
 		endSize: number,
 		sequence: number,
 	): void {
+		this.hideRanges([this.putRange(start, startOffset, startSize, end, endOffset, endSize, sequence)]);
+	}
+
+	/** First half of `deleteRange`: into the memtable. It hides nothing before `hideRanges`, which no read may precede. */
+	putRange(
+		start: Uint8Array,
+		startOffset: number,
+		startSize: number,
+		end: Uint8Array,
+		endOffset: number,
+		endSize: number,
+		sequence: number,
+	): RangeTombstone {
 		this.active.putRangeTombstone(sequence, start, startOffset, startSize, end, endOffset, endSize);
-		const tombstone = {
+		return {
 			start: new Uint8Array(start.subarray(startOffset, startOffset + startSize)),
 			end: new Uint8Array(end.subarray(endOffset, endOffset + endSize)),
 			sequence,
 		};
-		this.#rangeTombstones.add(tombstone, this.pinnedSequences());
+	}
+
+	/** Second half: those of one command, all at once. One by one, each would cost a copy of all there are. */
+	hideRanges(tombstones: readonly RangeTombstone[]): void {
+		if (tombstones.length === 1) this.#rangeTombstones.add(tombstones[0], this.pinnedSequences());
+		else this.#rangeTombstones.addAll(tombstones, this.pinnedSequences());
 	}
 
 	/** Makes sure of an arena for a new memtable, giving up flushed ones. @returns false when all are in use */
@@ -294,8 +312,13 @@ export class LsmTree implements EntryStore {
 
 	#collectRangeTombstones(): RangeTombstoneSet {
 		const found: RangeTombstone[] = [];
-		for (const memtable of [this.#active, ...this.#immutables]) found.push(...memtable.value.rangeTombstones());
-		for (const table of this.#levels.tables()) found.push(...table.value.meta.rangeTombstones);
+		// One by one: what is spread into arguments lies on the stack, which thousands overflow.
+		for (const { value: memtable } of [this.#active, ...this.#immutables]) {
+			for (const tombstone of memtable.rangeTombstones()) found.push(tombstone);
+		}
+		for (const { value: table } of this.#levels.tables()) {
+			for (const tombstone of table.meta.rangeTombstones) found.push(tombstone);
+		}
 		return RangeTombstoneSet.build(found, this.pinnedSequences());
 	}
 

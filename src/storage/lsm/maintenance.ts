@@ -6,6 +6,7 @@
  */
 import type { MillraceError } from '../../base/errors.js';
 import { statusOf, statusOk } from '../../base/errors.js';
+import { reclaimIntervalMs } from '../../base/limits.js';
 import { opClear, opDelete, opDeleteRange } from '../../command/command-format.js';
 import type { FileSystem } from '../../env/ports.js';
 import type { CheckpointResult } from './checkpoint.js';
@@ -41,6 +42,8 @@ export class Maintenance {
 	readonly #house: Housekeeping;
 	readonly #gate: WriteGate;
 	readonly #report: LevelReport;
+	/** When something was last done about a full disk. */
+	#reclaimedMs = 0;
 	/** Whether writes go on, as of the last drain or job. */
 	#verdict: WriteVerdict;
 
@@ -108,10 +111,14 @@ export class Maintenance {
 	/** Refuses writes from now on; what is certain goes on being served. The first reason stays. */
 	refuseWrites(error: MillraceError): void {
 		this.#upkeep.refuseWrites(error);
+		this.#house.onEditsDone();
 	}
 
-	/** Room is missing: wait for a job, or say that the disk is full, or that it takes too long. */
-	get waitStatus(): number {
+	/**
+	 * A write finds no room, which begins a stall: it waits for a job, or is told that the disk is full, or that it takes too long.
+	 * @returns statusWait, or the status that refuses it
+	 */
+	waitForRoom(): number {
 		const { disk, tree, clockMs } = this.#upkeep;
 		if (disk.isPaused) return statusOf('MILLRACE_DISK_FULL');
 		return this.#gate.wait(tree.canRotate ? 'log' : 'memtables', clockMs);
@@ -123,7 +130,9 @@ export class Maintenance {
 		const isDelete = opcode === opDelete || opcode === opDeleteRange || opcode === opClear;
 		if (!disk.mayWrite(isDelete)) return statusOf('MILLRACE_DISK_FULL');
 		// A clear ends in an edit at once, and in an empty tree.
-		if (opcode === opClear) return recovered.manifest.isStuck ? this.waitStatus : statusOk;
+		if (opcode === opClear) return recovered.manifest.isStuck ? this.waitForRoom() : statusOk;
+		// It is a delete on a full disk: what piled up for compaction must not hold what lets compaction free space.
+		if (disk.isFull) return statusOk;
 		return this.#verdict.state === 'stopped' ? this.#gate.admit(this.#verdict, clockMs) : statusOk;
 	}
 
@@ -216,13 +225,17 @@ export class Maintenance {
 		this.#segments.recycle(this.#edits.takeReleased(count));
 		this.#edits.removeDoomed(count);
 		this.#edits.roller.onEditsDone(count);
+		this.#house.onEditsDone();
 	}
 
 	/** Milliseconds until `tick` has something to do; undefined: nothing. */
 	tickDelayMs(nowMs: number): number | undefined {
-		const diskMs = this.#upkeep.disk.tickDelayMs(nowMs);
-		const compactorMs = this.#compactor.tickDelayMs(nowMs);
-		return diskMs === undefined ? compactorMs : Math.min(diskMs, compactorMs ?? diskMs);
+		const delayMs = Math.min(
+			this.#upkeep.disk.tickDelayMs(nowMs) ?? Number.POSITIVE_INFINITY,
+			this.#compactor.tickDelayMs(nowMs) ?? Number.POSITIVE_INFINITY,
+			this.#wantsSpace(this.isDiskFull) ? Math.max(1, this.#reclaimDelayMs(nowMs)) : Number.POSITIVE_INFINITY,
+		);
+		return delayMs === Number.POSITIVE_INFINITY ? undefined : delayMs;
 	}
 
 	/**
@@ -231,9 +244,36 @@ export class Maintenance {
 	 */
 	tick(nowMs: number): void {
 		this.#upkeep.clockMs = nowMs;
+		const wasFull = this.#upkeep.disk.isFull;
 		const isRoomBack = this.#upkeep.disk.tick(nowMs);
-		if (this.#compactor.tick(nowMs) || isRoomBack) this.#goOn();
+		const isReclaiming = this.#wantsSpace(wasFull) && this.#reclaimDelayMs(nowMs) === 0;
+		if (isReclaiming) this.#reclaim(nowMs, wasFull);
+		if (this.#compactor.tick(nowMs) || isRoomBack || isReclaiming) this.#goOn();
 		if (this.#gate.stallReason !== '') this.#gate.tick((reason) => this.#isOver(reason), this.#judge(), nowMs);
+	}
+
+	/** Deletes that were taken on a full disk are still in memory, where no compaction sees what they free. */
+	get #mayReclaim(): boolean {
+		const { tree, options, isStopped } = this.#upkeep;
+		if (isStopped || tree.active.isEmpty || !this.#flusher.isIdle || !tree.canRotate) return false;
+		// Where compaction finds no room, small tables must not pile up without end.
+		return tree.levels.all[0].tables.length < options.levelZeroStopCount;
+	}
+
+	/** Something is to be done about a full disk that no job and nobody else will begin. */
+	#wantsSpace(isFull: boolean): boolean {
+		return (isFull && this.#mayReclaim) || this.#flusher.isPutOff || this.#compactor.isPutOff;
+	}
+
+	/** Milliseconds until it should be done again. The clock may have been put back. */
+	#reclaimDelayMs(nowMs: number): number {
+		const delayMs = this.#reclaimedMs + reclaimIntervalMs - nowMs;
+		return delayMs > reclaimIntervalMs ? 0 : Math.max(0, delayMs);
+	}
+
+	#reclaim(nowMs: number, isFull: boolean): void {
+		this.#reclaimedMs = nowMs;
+		if (isFull && this.#mayReclaim && this.#upkeep.tree.maybeFreeArena()) this.#flusher.rotate();
 	}
 
 	/** Begins whatever is due and may begin. The reserve comes last: it must not take room from what frees some. */
@@ -262,7 +302,9 @@ export class Maintenance {
 		const { tree, recovered } = this.#upkeep;
 		if (reason === 'memtables') return tree.canRotate;
 		if (reason === 'log') return recovered.segments.spareCount > 0;
-		return this.#judge().state !== 'stopped';
+		const { state, reason: present } = this.#judge();
+		// On a full disk a delete no longer waits for compaction.
+		return state !== 'stopped' || present === 'disk';
 	}
 
 	#verdictText(): Record<string, unknown> {

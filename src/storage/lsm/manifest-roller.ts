@@ -27,6 +27,11 @@ export class ManifestRoller {
 		this.#upkeep = upkeep;
 	}
 
+	/** The live manifest is not on the disk yet: the log thread has still to write it. */
+	get isRolling(): boolean {
+		return this.#rolledEditCount > 0;
+	}
+
 	maybePrepare(): void {
 		const { recovered, host, refusal, disk } = this.#upkeep;
 		const { manifest } = recovered;

@@ -47,10 +47,7 @@ export class ManualCompactions {
 			const [first] = this.#asked;
 			const picked = pickManual(state, options, first.request);
 			if (picked === 'blocked') return undefined;
-			if (picked !== 'done') {
-				first.stepCount++;
-				return picked;
-			}
+			if (picked !== 'done') return picked;
 			const level = first.request.level + 1;
 			if (level > lastLevel) {
 				this.#asked.shift();
@@ -60,6 +57,11 @@ export class ManualCompactions {
 			}
 		}
 		return undefined;
+	}
+
+	/** What was picked last is begun. */
+	onBegun(): void {
+		this.#asked[0].stepCount++;
 	}
 
 	/** Nothing will be compacted any more. */

@@ -128,8 +128,9 @@ export class MergeIterator implements EntryIterator {
 	}
 
 	/**
-	 * The walk has left the entry that `seekExact` found, which was the first of all. A newer source that is written to meanwhile may
-	 * have a version of the key by now; it comes next, too new for whoever looks at one moment, and nothing comes twice.
+	 * The walk has left the entry that `seekExact` found, which was the first of all. A newer source that is written to
+	 * meanwhile may have a version of the key by now; it comes next, too new for whoever looks at one moment, and nothing
+	 * comes twice.
 	 */
 	#seekOthers(): void {
 		this.#isWaiting = false;

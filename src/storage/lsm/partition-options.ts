@@ -139,7 +139,7 @@ const relations: readonly Relation[] = [
 	[(o) => o.blockSize <= o.tableFileSize, 'blockSize is not above tableFileSize'],
 	[(o) => o.blockSize < o.segmentSize, 'blockSize is below segmentSize'],
 	[
-		(o) => o.diskBudget === 0 || o.diskBudget >= logSizeMax(o) + o.memtableSize,
+		(o) => o.diskBudget === 0 || o.diskBudget >= diskBudgetMin(o),
 		'diskBudget is 0, or holds the log (segmentSize for each spare and for what the memtables hold) and a flushed memtable',
 	],
 ];
@@ -152,6 +152,11 @@ function logSizeMax({
 	segmentSpareCount: spares,
 }: PartitionOptions): number {
 	return (Math.ceil((count * memtableSize) / segmentSize) + 1 + spares) * segmentSize;
+}
+
+/** The least `diskBudget` of a partition with these options: the log when all memtables are full, and a flushed memtable. */
+export function diskBudgetMin(options: PartitionOptions): number {
+	return logSizeMax(options) + options.memtableSize;
 }
 
 /** Fills in defaults. @throws MILLRACE_OPTION with the name and the range, or with the relation that does not hold */

@@ -8,7 +8,7 @@
  * Single thread. Nothing here waits: where room is missing it says so, and the host waits and asks again.
  */
 import { MillraceError, statusOf, statusOk } from '../../base/errors.js';
-import { rangeTombstoneCountMax } from '../../base/limits.js';
+import { rangeTombstoneCountMax, rangeTombstoneSizeMax } from '../../base/limits.js';
 import { maybeBatchProblem } from '../../command/batch.js';
 import {
 	commandFlagsOffset,
@@ -24,6 +24,7 @@ import {
 } from '../../command/command-format.js';
 import { SnapshotHandle } from '../../command/snapshot-handle.js';
 import type { FileSystem } from '../../env/ports.js';
+import { rangeCountOf } from './apply-batch.js';
 import { applyRead, foundStoredSize, touchFound } from './apply-read.js';
 import { CommandApplier, roomAfterRotation, roomNowhere, roomUnneeded } from './command-applier.js';
 import { CommandLog, logLacksSegment, logReady } from './command-log.js';
@@ -37,12 +38,13 @@ import type { LogQueue } from './log-queue.js';
 import type { LsmTree } from './lsm-tree.js';
 import { Maintenance, statusWait } from './maintenance.js';
 import { type PartitionOptions, partitionOptions } from './partition-options.js';
-import { type RecoveredPartition, recoverPartition } from './recovery.js';
+import { ReadSession } from './read-session.js';
+import { type Existence, type RecoveredPartition, recoverPartition } from './recovery.js';
 import { SlidingTouch } from './sliding-touch.js';
 import { SnapshotRegistry } from './snapshots.js';
 import { partitionStatistics } from './statistics.js';
 
-const tooManyRanges = `${rangeTombstoneCountMax} deleted ranges are still to be compacted away: try again later`;
+const tooManyRanges = 'too many deleted ranges are still to be compacted away: try again later';
 
 function noSnapshot(sequence: number): string {
 	return `there is no snapshot at ${sequence}: it was released, was held for too long, or the partition was cleared`;
@@ -82,9 +84,15 @@ export class Partition {
 	readonly maintenance: Maintenance;
 
 	/** Recovers what is on disk. @throws MILLRACE_CORRUPT, MILLRACE_FORMAT_NEWER, or the system's error */
-	constructor(fileSystem: FileSystem, directory: string, host: PartitionHost, options: Partial<PartitionOptions> = {}) {
+	constructor(
+		fileSystem: FileSystem,
+		directory: string,
+		host: PartitionHost,
+		options: Partial<PartitionOptions> = {},
+		existence?: Existence,
+	) {
 		this.#options = partitionOptions(options);
-		this.#recovered = recoverPartition(fileSystem, directory, this.#options, host.clockMs());
+		this.#recovered = recoverPartition(fileSystem, directory, this.#options, host.clockMs(), existence);
 		const { tree, segments, lastSequence, lastTimestampMs } = this.#recovered;
 		this.#tree = tree;
 		this.#nowMs = lastTimestampMs;
@@ -121,7 +129,7 @@ export class Partition {
 		this.#expiry.tick(this.#nowMs);
 		if (this.#needsRotation) {
 			this.#needsRotation = false;
-			this.maybeRotate();
+			if (this.maintenance.refusal === undefined && this.#tree.maybeFreeArena()) this.maintenance.rotate();
 		}
 	}
 
@@ -167,12 +175,22 @@ export class Partition {
 	}
 
 	/**
-	 * A walk over the live entries, as stored now or at a snapshot. The caller closes it.
+	 * A walk over the live entries, as stored now or at a snapshot. The caller closes it, and soon: it keeps memtables from
+	 * being used again, for which writes wait. `beginRead` is for long ones.
 	 * @throws MILLRACE_SNAPSHOT when nothing is pinned at `snapshot`
 	 */
 	cursor(snapshot?: number): LiveCursor {
 		if (snapshot !== undefined) this.checkSnapshot(snapshot);
 		return new LiveCursor(this.#tree.view, snapshot ?? this.lastSequence, this.#nowMs);
+	}
+
+	/**
+	 * A read that is done in slices, as stored now or at a snapshot, also when that is released meanwhile. The caller ends it.
+	 * @throws MILLRACE_SNAPSHOT when nothing is pinned at `snapshot`
+	 */
+	beginRead(snapshot?: number): ReadSession {
+		if (snapshot !== undefined) this.checkSnapshot(snapshot);
+		return new ReadSession(this.#tree, this.#snapshots, snapshot ?? this.lastSequence, () => this.#nowMs);
 	}
 
 	// --- snapshots ------------------------------------------------------------------------------------
@@ -204,6 +222,12 @@ export class Partition {
 
 	/** Makes room for a write. @returns statusOk, statusWait, or the status of an error that refuses it */
 	prepareWrite(hash: number, bytes: Uint8Array, offset: number): number {
+		const status = this.#makeRoom(hash, bytes, offset);
+		if (status !== statusOk && bytes[offset] === opBatch) this.#applier.drop();
+		return status;
+	}
+
+	#makeRoom(hash: number, bytes: Uint8Array, offset: number): number {
 		if (this.maintenance.refusal !== undefined) return statusOf(this.maintenance.refusal.code);
 		if (!this.#isAdmitted || bytes[offset] === opClear) {
 			const admitted = this.maintenance.admit(bytes[offset]);
@@ -211,13 +235,13 @@ export class Partition {
 			this.#isAdmitted = !this.maintenance.isDiskFull;
 		}
 		if (bytes[offset] === opClear) {
-			if (!this.#tree.maybeFreeArena()) return this.maintenance.waitStatus;
+			if (!this.#tree.maybeFreeArena()) return this.maintenance.waitForRoom();
 		} else {
 			const room = this.#roomFor(hash, bytes, offset);
 			if (room === roomUnneeded) return statusOk;
 			if (room === roomNowhere) return statusOf('MILLRACE_VALUE_SIZE');
 			if (room === roomAfterRotation) {
-				if (!this.#tree.maybeFreeArena()) return this.maintenance.waitStatus;
+				if (!this.#tree.maybeFreeArena()) return this.maintenance.waitForRoom();
 				this.maintenance.rotate();
 			}
 		}
@@ -225,7 +249,7 @@ export class Partition {
 		if (missing === logReady) return statusOk;
 		if (missing !== logLacksSegment) return statusWait;
 		this.maintenance.maybePrepareSegment();
-		return this.maintenance.waitStatus;
+		return this.maintenance.waitForRoom();
 	}
 
 	/** Applies a write that `prepareWrite` made room for, and logs it when it changed anything. */
@@ -267,7 +291,7 @@ export class Partition {
 	maybeRotate(): number {
 		if (this.maintenance.refusal !== undefined) return statusOf(this.maintenance.refusal.code);
 		if (this.#tree.active.maxSequence === 0) return statusOk;
-		if (!this.#tree.maybeFreeArena()) return this.maintenance.waitStatus;
+		if (!this.#tree.maybeFreeArena()) return this.maintenance.waitForRoom();
 		this.maintenance.rotate();
 		return statusOk;
 	}
@@ -304,15 +328,22 @@ export class Partition {
 		if (bytes[offset] !== opBatch) return this.#applier.prepare(sequence, this.#nowMs, hash, bytes, offset);
 		const problem = maybeBatchProblem(bytes, offset);
 		if (problem !== undefined) return this.#applier.refuseBatch('MILLRACE_ARGUMENT', problem);
-		const room = this.#applier.prepare(sequence, this.#nowMs, hash, bytes, offset);
-		const { batchRangeCount } = this.#applier;
-		if (batchRangeCount === 0 || this.#mayDeleteRanges(batchRangeCount)) return room;
-		return this.#applier.refuseBatch('MILLRACE_BUSY', tooManyRanges);
+		const rangeCount = rangeCountOf(bytes, offset);
+		if (rangeCount > 0 && !this.#mayDeleteRanges(rangeCount)) {
+			return this.#applier.refuseBatch('MILLRACE_BUSY', tooManyRanges);
+		}
+		return this.#applier.prepare(sequence, this.#nowMs, hash, bytes, offset);
 	}
 
-	/** Each makes two fragments at most. Not a matter of the command alone, so a replay does not ask. */
+	/**
+	 * Each makes two fragments at most, and all of one command add one sequence to a fragment at most: no snapshot lies between
+	 * them. Not a matter of the command alone, so a replay does not ask.
+	 */
 	#mayDeleteRanges(count: number): boolean {
-		return this.#tree.rangeTombstones.fragmentCount + 2 * count <= 2 * rangeTombstoneCountMax;
+		const { fragments } = this.#tree.rangeTombstones;
+		const fragmentCount = fragments.count + 2 * count;
+		if (fragmentCount > 2 * rangeTombstoneCountMax) return false;
+		return fragments.byteSize + fragmentCount * Float64Array.BYTES_PER_ELEMENT <= rangeTombstoneSizeMax;
 	}
 
 	/** What snapshots saw is gone as well: they are released. */

@@ -30,6 +30,11 @@ export class Fragments {
 		this.sequenceOffsets = sequenceOffsets;
 	}
 
+	/** Bytes of bounds and sequences. */
+	get byteSize(): number {
+		return this.keys.length + this.sequences.byteLength;
+	}
+
 	/** Order of a bound and a key. */
 	compareBound(index: number, key: Uint8Array, keyOffset: number, keySize: number): number {
 		const at = this.keyOffsets[index];

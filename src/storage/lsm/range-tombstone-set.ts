@@ -12,6 +12,7 @@
  * So who adds one may say at which sequences reads can still come: of a fragment only the newest sequence at or below each of
  * these, and the newest of all, is kept. One thread.
  */
+import { assert } from '../../base/assert.js';
 import { compareBytes } from '../../base/bytes.js';
 import type { RangeTombstone } from './entry.js';
 import { FragmentBuilder, type Fragments, indexOfBound, noFragments } from './range-tombstone-fragments.js';
@@ -62,6 +63,30 @@ export class RangeTombstoneSet {
 		for (let i = first; i < behind; i++) builder.appendCovered(old.boundAt(i), old, i, sequence);
 		if (end.length > 0 && !hasBoundAt(old, behind, end)) builder.appendLike(end, old, behind - 1);
 		builder.appendRun(old, behind, old.count);
+		this.#fragments = builder.finish();
+	}
+
+	/**
+	 * Adds those of one command, newer than all others, of which reads see all or none. Cost: that of adding one, and a sort.
+	 * @param readSequences as in `build`
+	 */
+	addAll(tombstones: readonly RangeTombstone[], readSequences: readonly number[]): void {
+		for (const { sequence } of tombstones) assert(sequence > this.#newestSequence, 'newer than what is there');
+		const old = this.#fragments;
+		const { fragments: newer, newestSequence } = RangeTombstoneSet.build(tombstones, []);
+		this.#newestSequence = Math.max(this.#newestSequence, newestSequence);
+		const builder = new FragmentBuilder(old, newer.keyOffsets[newer.count], readSequences);
+		let oldEnd = 0;
+		let newerEnd = 0;
+		while (oldEnd < old.count || newerEnd < newer.count) {
+			const order = compareBounds(old, oldEnd, newer, newerEnd);
+			const key = order <= 0 ? old.boundAt(oldEnd) : newer.boundAt(newerEnd);
+			if (order <= 0) oldEnd++;
+			if (order >= 0) newerEnd++;
+			const sequence = newer.sequenceAt(newerEnd - 1, newestSequence);
+			if (sequence === 0) builder.appendLike(key, old, oldEnd - 1);
+			else builder.appendCovered(key, old, oldEnd - 1, sequence);
+		}
 		this.#fragments = builder.finish();
 	}
 
@@ -159,6 +184,14 @@ const emptyCursor = new RangeTombstoneCursor(noFragments, 0);
 
 function isEmptyRange({ start, end }: RangeTombstone): boolean {
 	return end.length > 0 && compareBytes(start, 0, start.length, end, 0, end.length) >= 0;
+}
+
+/** Order of two bounds; one behind the last is above all others. */
+function compareBounds(a: Fragments, aIndex: number, b: Fragments, bIndex: number): number {
+	if (aIndex === a.count) return 1;
+	if (bIndex === b.count) return -1;
+	const bound = b.boundAt(bIndex);
+	return a.compareBound(aIndex, bound, 0, bound.length);
 }
 
 function hasBoundAt(fragments: Fragments, index: number, key: Uint8Array): boolean {

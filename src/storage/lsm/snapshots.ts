@@ -5,14 +5,19 @@
  *   acquire ──> pinned ──(half of the age limit: a note)──> (the age limit: a note) released by force ──> MILLRACE_SNAPSHOT
  *                  └──(release, once for each acquire)──> gone
  *
- * Invariants: sequences ascend in the order they were pinned, since each pins what is newest then. Time is the partition's: it
- * never runs backwards. One per partition, its thread only; nothing of it outlives a restart.
+ * A read that works in slices pins its sequence too, on its own account: it ends soon, and nobody has to be warned of it.
+ *
+ * Invariants: snapshots' sequences ascend in the order they were pinned, since each pins what is newest then. Time is the
+ * partition's: it never runs backwards. One per partition, its thread only; nothing of it outlives a restart.
  */
+import { assert } from '../../base/assert.js';
 import { MillraceError } from '../../base/errors.js';
 import { snapshotCountMax } from '../../base/limits.js';
 
 interface Pin {
 	count: number;
+	/** Of those before, at the same sequence, that were released by force: their holders may release them yet. */
+	droppedCount: number;
 	sinceMs: number;
 	isWarned: boolean;
 }
@@ -22,6 +27,10 @@ export class SnapshotRegistry {
 	readonly #note: (text: string) => void;
 	/** By sequence, in ascending order. */
 	readonly #pins = new Map<number, Pin>();
+	/** Snapshots dropped by force since the newest was pinned, by sequence: one of these may be the newest again. */
+	readonly #dropped = new Map<number, number>();
+	/** Reads under way, by sequence. */
+	#reads = new Map<number, number>();
 	#count = 0;
 	#expiredCount = 0;
 	/** Nothing is to be done before this time. */
@@ -45,7 +54,8 @@ export class SnapshotRegistry {
 
 	/** Pinned sequences, ascending: what a flush or compaction that begins now has to keep. */
 	get sequences(): number[] {
-		return [...this.#pins.keys()];
+		if (this.#reads.size === 0) return [...this.#pins.keys()];
+		return [...new Set([...this.#pins.keys(), ...this.#reads.keys()])].sort((a, b) => a - b);
 	}
 
 	/** Pins the newest sequence. @throws MILLRACE_BUSY when there are too many */
@@ -56,7 +66,9 @@ export class SnapshotRegistry {
 		const pin = this.#pins.get(sequence);
 		this.#count++;
 		if (pin === undefined) {
-			this.#pins.set(sequence, { count: 1, sinceMs: nowMs, isWarned: false });
+			const droppedCount = this.#dropped.get(sequence) ?? 0;
+			this.#dropped.clear();
+			this.#pins.set(sequence, { count: 1, droppedCount, sinceMs: nowMs, isWarned: false });
 		} else {
 			// Nothing was written since: keeping it for longer costs nothing that the new snapshot would not.
 			pin.count++;
@@ -69,11 +81,40 @@ export class SnapshotRegistry {
 	/** Lets go of one `acquire`. @returns false when there is none */
 	release(sequence: number): boolean {
 		const pin = this.#pins.get(sequence);
-		if (pin === undefined) return false;
+		if (pin === undefined) {
+			const droppedCount = this.#dropped.get(sequence);
+			if (droppedCount === 1) this.#dropped.delete(sequence);
+			else if (droppedCount !== undefined) this.#dropped.set(sequence, droppedCount - 1);
+			return false;
+		}
+		if (pin.droppedCount > 0) {
+			// Whose release it is cannot be told. Letting go of one too few is harmless: its time is bounded.
+			pin.droppedCount--;
+			return false;
+		}
 		this.#count--;
 		pin.count--;
 		if (pin.count === 0) this.#pins.delete(sequence);
 		return true;
+	}
+
+	/** Keeps what a read at this sequence sees until `endRead`. @returns what to hand to it */
+	beginRead(sequence: number): Map<number, number> {
+		this.#reads.set(sequence, (this.#reads.get(sequence) ?? 0) + 1);
+		return this.#reads;
+	}
+
+	/** False once `releaseAll` was called: what the read sees is not kept any more, but for what it has pinned itself. */
+	isReadKept(reads: Map<number, number>): boolean {
+		return reads === this.#reads;
+	}
+
+	/** Once for each `beginRead`. */
+	endRead(sequence: number, reads: Map<number, number>): void {
+		const count = reads.get(sequence);
+		assert(count !== undefined, `a read at ${sequence} was begun`);
+		if (count === 1) reads.delete(sequence);
+		else reads.set(sequence, count - 1);
 	}
 
 	has(sequence: number): boolean {
@@ -114,14 +155,16 @@ export class SnapshotRegistry {
 		}
 	}
 
-	/** Releases all: what they saw is gone. */
+	/** Releases all, reads included: what they saw is gone. */
 	releaseAll(): void {
+		this.#reads = new Map();
 		for (const [sequence, pin] of this.#pins) this.#drop(sequence, pin);
 	}
 
 	#drop(sequence: number, pin: Pin): void {
 		this.#count -= pin.count;
 		this.#expiredCount += pin.count;
+		this.#dropped.set(sequence, pin.count + pin.droppedCount);
 		this.#pins.delete(sequence);
 	}
 }

@@ -73,6 +73,9 @@ export class Upkeep {
 		this.refuseWrites(new MillraceError(code, `${what}: ${error.message}`));
 	}
 
+	/** Bytes that files may still take on the disk. */
+	readonly freeBytes = (): number => this.fileSystem.freeBytes(this.directory);
+
 	/** Numbers for new files, never used before. @returns the first of `count` */
 	takeFileId(count = 1): number {
 		return this.recovered.manifest.takeFileIds(count);

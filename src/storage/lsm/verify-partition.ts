@@ -36,13 +36,21 @@ export function verifyTasks(
 	];
 }
 
-/** @param flushedSequence everything up to it is in tables */
-export function judge(directory: string, facts: readonly FileFacts[], flushedSequence: number): VerifyReport {
+/**
+ * @param flushedSequence everything up to it is in tables
+ * @param durableSequence when the first file was read: what was written later may be missing where a file was read before it
+ */
+export function judge(
+	directory: string,
+	facts: readonly FileFacts[],
+	flushedSequence: number,
+	durableSequence = Number.POSITIVE_INFINITY,
+): VerifyReport {
 	return {
 		problems: [
 			...facts.flatMap(({ problems }) => problems),
 			...levelProblems(directory, facts),
-			...logProblems(directory, facts, flushedSequence),
+			...logProblems(directory, facts, flushedSequence, durableSequence),
 		],
 		fileCount: facts.length,
 		bytes: facts.reduce((sum, fact) => sum + fact.bytes, 0),
@@ -98,7 +106,12 @@ function levelProblems(directory: string, facts: readonly FileFacts[]): Problem[
 	return problems;
 }
 
-function logProblems(directory: string, facts: readonly FileFacts[], flushedSequence: number): Problem[] {
+function logProblems(
+	directory: string,
+	facts: readonly FileFacts[],
+	flushedSequence: number,
+	durableSequence: number,
+): Problem[] {
 	const problems: Problem[] = [];
 	let last = flushedSequence;
 	for (const { task, firstSequence, lastSequence, problems: own } of facts) {
@@ -106,7 +119,7 @@ function logProblems(directory: string, facts: readonly FileFacts[], flushedSequ
 		// A segment with a problem of its own says no more about those after it.
 		if (own.length > 0) return problems;
 		if (firstSequence === 0) continue;
-		if (firstSequence > last + 1) {
+		if (firstSequence > last + 1 && last < durableSequence) {
 			const problem = `it begins with sequence ${firstSequence}, but the log before it ends at ${last}`;
 			problems.push({ file: `${directory}/${segmentFileName(task.id)}`, offset: 0, problem });
 		}

@@ -51,6 +51,21 @@ test('a segment never waits behind flushes, a flush never behind compactions; of
 	await pool.close();
 });
 
+test('checkpoints and verifications are no short jobs either', { timeout: 20_000 }, async () => {
+	for (const kind of ['checkpoint', 'verify']) {
+		const pool = new BackgroundPool(workerUrl);
+		const begun = new SharedArrayBuffer(4);
+		const held = Array.from({ length: 12 }, () => hold(pool, begun, { kind }));
+		const segment = hold(pool, begun, { kind: 'prepareSegment' });
+		segment.release();
+		assert.deepEqual(await segment.done, { result: 'prepareSegment' });
+		assert.equal(held.at(-1)?.place(), 0, 'while others wait');
+		for (const { release } of held) release();
+		await Promise.all(held.map(({ done }) => done));
+		await pool.close();
+	}
+});
+
 test('closing answers everything that waits', async () => {
 	const pool = new BackgroundPool(workerUrl);
 	const begun = new SharedArrayBuffer(4);

@@ -1,4 +1,6 @@
-/** Deleted ranges take room and are kept like any other write: with long bounds, through a replay, and when a damaged log is cut. */
+/**
+ * Deleted ranges take room and are kept like any other write: with long bounds, through a replay, and when a damaged log is cut.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { opDeleteRange, opPut } from '../../../src/command/command-format.js';

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hasCode } from '../../../src/base/errors.js';
+import { hasCode, MillraceError } from '../../../src/base/errors.js';
 import { Prng } from '../../../src/base/prng.js';
+import { flagArgument, opPut } from '../../../src/command/command-format.js';
 import { kindPut } from '../../../src/storage/lsm/entry.js';
 import { ExpiryHeap } from '../../../src/storage/lsm/expiry-heap.js';
 import { ExpiryIndex } from '../../../src/storage/lsm/expiry-index.js';
+import { ExpiryWatch } from '../../../src/storage/lsm/expiry-watch.js';
 import { keyHash } from '../../../src/storage/lsm/key-hash.js';
 import { Memtable } from '../../../src/storage/lsm/memtable/memtable.js';
 import { arenaUsedWord } from '../../../src/storage/lsm/memtable/memtable-format.js';
 import { TableReader } from '../../../src/storage/lsm/table/table-reader.js';
+import { PartitionHarness } from '../../support/partition-harness.js';
 import { testSeed } from '../../support/seed.js';
+import { SimulatedDisk } from '../../support/simulated-disk.js';
 import { buildTable, compareEntries, type Entry, MemoryFileSystem, put } from './table-support.js';
 
 const files = new MemoryFileSystem();
@@ -237,4 +241,29 @@ void test('rows are never missed and never early, whatever is flushed and compac
 	const repeatedCount = [...world.given.values()].filter((count) => count > 1).length;
 	assert.ok(repeatedCount < world.given.size / 20, `${repeatedCount} of ${world.given.size} rows came twice`);
 	files.files.clear();
+});
+
+void test('an expired entry whose newest version cannot be read is passed over, counted, and told of once', () => {
+	const harness = new PartitionHarness(new SimulatedDisk(), { nowMs: 1000 });
+	for (const [key, timeMs] of [
+		['a', 2000],
+		['b', 2001],
+		['c', 2002],
+	] as const) {
+		harness.execute({ opcode: opPut, key, value: 'v', flags: flagArgument, argument: timeMs });
+	}
+	const { tree } = harness.partition.recovery;
+	const notes: string[] = [];
+	const watch = new ExpiryWatch(tree, (text) => notes.push(text));
+	const get = tree.get.bind(tree);
+	tree.get = (hash, key, keyOffset, ...rest) => {
+		if (key[keyOffset] !== 0x63) throw new MillraceError('MILLRACE_CORRUPT', 'a damaged block');
+		return get(hash, key, keyOffset, ...rest);
+	};
+	for (let i = 0; i < 10; i++) watch.tick(3000 + i);
+	const { processed, expired, unreadable, lagMs } = watch.statistics(3010);
+	assert.deepEqual({ processed, expired, unreadable, lagMs }, { processed: 3, expired: 1, unreadable: 2, lagMs: 0 });
+	assert.equal(tree.expiries.processedMs, 3009, 'compaction may drop all of them');
+	assert.deepEqual(notes, ['an entry that expired could not be read: MillraceError: a damaged block']);
+	harness.close();
 });

@@ -5,11 +5,7 @@ import { codeOf, type MillraceError } from '../../../src/base/errors.js';
 import { Prng } from '../../../src/base/prng.js';
 import { opDelete, opGet, opPut } from '../../../src/command/command-format.js';
 import type { CheckpointResult } from '../../../src/storage/lsm/checkpoint.js';
-import { examinePartition } from '../../../src/storage/lsm/doctor.js';
-import { manifestFileName } from '../../../src/storage/lsm/manifest/manifest-format.js';
-import { readCurrent, readManifest } from '../../../src/storage/lsm/manifest/manifest-reader.js';
-import { type VerifyReport, verifyPartition } from '../../../src/storage/lsm/verify-partition.js';
-import { SegmentReader } from '../../../src/storage/lsm/wal/segment-reader.js';
+import { verifyPartition } from '../../../src/storage/lsm/verify-partition.js';
 import { randomCommand } from '../../support/partition-commands.js';
 import { PartitionHarness, type Reply } from '../../support/partition-harness.js';
 import { testSeed } from '../../support/seed.js';
@@ -76,6 +72,55 @@ test('a full disk: the reserve goes, deletes and compactions go on in its room, 
 	again.settle();
 	assert(!again.jobs.some((job) => job.kind === 'prepareReserve'), 'the reserve was still there');
 	again.close();
+});
+
+test('everything deleted on a full disk: unasked, the deletes are flushed and compacted, and puts go on', () => {
+	for (const isFlushed of [false, true]) {
+		const disk = new SimulatedDisk();
+		const harness = new PartitionHarness(disk, { nowMs: 1000, partition: { reserveFileSize: 24 * 1024 } });
+		harness.settle();
+		disk.capacityBytes = disk.usedBytes() + 100_000;
+		let count = 0;
+		do {
+			while (put(harness, key(count), 700).status === 0) {
+				harness.settle();
+				assert(++count < 500, 'it fills up');
+			}
+			for (let i = 0; i < 10; i++) passSecond(harness);
+		} while (diskStateOf(harness) === 'ok');
+		if (isFlushed) harness.flush();
+		assert.equal(diskStateOf(harness), 'full');
+		// Nothing can be freed yet: the pauses between tries grow.
+		const before = disk.position;
+		for (let i = 0; i < 100; i++) passSecond(harness);
+		const perSecond = (disk.position - before) / 100;
+		assert(perSecond < 5, `${perSecond} changes of the disk a second`);
+		for (let i = 0; i < count; i++) assert.equal(remove(harness, key(i)).status, 0, `delete ${i} of ${count}`);
+		harness.settle();
+		let seconds = 0;
+		while (diskStateOf(harness) === 'full' && seconds++ < 30) passSecond(harness);
+		assert(seconds < 10, `${seconds} s: ${JSON.stringify(harness.partition.maintenance.diskStatistics)}`);
+		assert.equal(put(harness, 'more').status, 0);
+		assert.deepEqual(
+			harness.scan().map(([name]) => name),
+			['more'],
+		);
+		harness.close();
+	}
+});
+
+test('over its budget, a partition that is left alone flushes the deletes it took', () => {
+	const harness = new PartitionHarness(new SimulatedDisk(), { nowMs: 1000, partition: { diskBudget: 240_000 } });
+	let count = 0;
+	for (; count < 500 && diskStateOf(harness) === 'ok'; count++) {
+		put(harness, key(count), 700);
+		harness.settle();
+	}
+	for (let i = 0; i < count; i++) assert.equal(remove(harness, key(i)).status, 0);
+	harness.settle();
+	for (let i = 0; i < 10; i++) passSecond(harness);
+	assert.equal(diskStateOf(harness), 'ok');
+	harness.close();
 });
 
 test('over its budget, a partition takes deletes only, until compaction has brought it 5 % below', () => {
@@ -150,150 +195,4 @@ test('a checkpoint of a partition at work opens with the state of its flush, wha
 	assert.equal(diskStateOf(harness), 'ok', 'the copy’s disk is no matter of the partition');
 	assert(!disk.exists('/copies/full'));
 	harness.close();
-});
-
-function verifyLive(harness: PartitionHarness): { report?: VerifyReport } {
-	const outcome: { report?: VerifyReport } = {};
-	harness.partition.maintenance.verify(harness.reachedSequence, (report, failure) => {
-		assert.equal(failure, undefined);
-		if (report !== undefined) outcome.report = report;
-	});
-	return outcome;
-}
-
-test('verification of a partition at work finds nothing, whatever is flushed, compacted and recycled meanwhile', () => {
-	const prng = new Prng(testSeed('live verification'));
-	const harness = new PartitionHarness(new SimulatedDisk(), { partition: { manifestEditCountMax: 5 } });
-	for (let round = 0; round < 12; round++) {
-		const outcome = verifyLive(harness);
-		for (let i = 0; i < 50; i++) {
-			harness.execute(randomCommand(prng, 0, { keyCount: 40, valueSizeMax: 500, readPercent: 0, clearPerMille: 10 }));
-			if (prng.chance(0.3)) harness.endDrain();
-			if (prng.chance(0.3)) harness.runJob(prng);
-			if (prng.chance(0.1)) harness.flush();
-		}
-		harness.settle();
-		assert.deepEqual(outcome.report?.problems, []);
-		assert((outcome.report?.fileCount ?? 0) > 0);
-	}
-	harness.close();
-});
-
-/** A closed partition with tables in two levels and a log. */
-function closedPartition(): { disk: SimulatedDisk; state: unknown } {
-	const disk = new SimulatedDisk();
-	const harness = new PartitionHarness(disk);
-	harness.settle();
-	for (let i = 0; i < 12; i++) put(harness, key(i), 60);
-	harness.flush();
-	harness.compact('', '');
-	for (let i = 0; i < 6; i++) put(harness, key(i * 3), 80);
-	harness.flush();
-	for (let i = 0; i < 5; i++) {
-		put(harness, key(i + 20), 40);
-		harness.settle();
-	}
-	const state = harness.scan();
-	harness.close();
-	disk.settle();
-	return { disk, state };
-}
-
-function endOfGroups(disk: SimulatedDisk, segmentId: number): number {
-	return new SegmentReader(disk, '/data').read(segmentId, () => undefined).offset;
-}
-
-test('every byte changed: verification says in which file, or the partition opens as it was', () => {
-	const { disk, state } = closedPartition();
-	const clean = verifyPartition(disk, '/data');
-	assert.deepEqual(clean.problems, []);
-	assert(clean.fileCount >= 4 && clean.entryCount > 20, JSON.stringify(clean));
-	const number = readCurrent(disk, '/data');
-	const { state: live, size: manifestSize } = readManifest(disk, '/data', number);
-	const files = Object.entries(disk.snapshot()).filter(([path]) => {
-		const id = Number(/(\d+)\.(sst|wal)$/.exec(path)?.[1]);
-		return (
-			live.tables.has(id) || live.segments.has(id) || /CURRENT$/.test(path) || path.endsWith(manifestFileName(number))
-		);
-	});
-	const prng = new Prng(1);
-	let [found, harmless] = [0, 0];
-	for (const [path, size] of files) {
-		const isTable = path.endsWith('.sst');
-		const segmentId = Number(/(\d+)\.wal$/.exec(path)?.[1] ?? 0);
-		const end = segmentId > 0 ? endOfGroups(disk, segmentId) : path.includes('MANIFEST') ? manifestSize : size;
-		for (let offset = 0; offset < end; offset++) {
-			const damaged = disk.crashAt(0, prng);
-			damaged.flipBit(path, offset, offset % 8);
-			const { problems } = verifyPartition(damaged, '/data');
-			if (problems.length > 0) {
-				found++;
-				const isNamed = problems.some(({ file }) => file === path) || path.endsWith('CURRENT');
-				assert(isNamed, `${path} at ${offset}: ${JSON.stringify(problems)}`);
-				continue;
-			}
-			assert(!isTable, `${path} at ${offset}: not noticed`);
-			harmless++;
-			const harness = new PartitionHarness(damaged);
-			assert.deepEqual(harness.scan(), state, `${path} at ${offset}`);
-			harness.abandon();
-		}
-	}
-	assert(found > 3 * harmless, `${found} found, ${harmless} harmless`);
-});
-
-test('the doctor explains a healthy partition, and has a remedy for each thing that is wrong', () => {
-	const { disk } = closedPartition();
-	disk.writeFile('/data/00000099.sst', new Uint8Array(10));
-	disk.writeFile('/data/00000007.wal.damaged', new Uint8Array(10));
-	disk.writeFile('/data/notes.txt', new Uint8Array(10));
-	const before = disk.snapshot();
-	const { lines, findings } = examinePartition(disk, '/data');
-	assert.deepEqual(findings, []);
-	const text = lines.join('\n');
-	for (const words of [
-		/level 0: 1 file, .* entries/,
-		/level [1-6]: 1 file/,
-		/sequence numbers to replay/,
-		/no reserve file/,
-	]) {
-		assert.match(text, words);
-	}
-	assert.match(text, /removed at the next opening: .*00000099\.sst/);
-	assert.match(text, /kept: 00000007\.wal\.damaged/);
-	assert.match(text, /not ours, left alone: notes\.txt/);
-	assert.deepEqual(disk.snapshot(), before, 'nothing was changed');
-
-	const table = Object.keys(before).find((path) => /data.0+\d\d?\.sst$/.test(path) && !path.includes('99')) ?? '';
-	const segment = Object.keys(before).find((path) => path.endsWith('.wal')) ?? '';
-	const damages: [string, (copy: SimulatedDisk) => void, RegExp, RegExp][] = [
-		['a missing table', (copy) => copy.remove(table), /sst: .*(missing|ENOENT)/, /backup/],
-		['a damaged table', (copy) => copy.flipBit(table, (before[table] ?? 0) - 3, 1), /sst: .*at byte/, /backup/],
-		[
-			'a damaged log',
-			(copy) => copy.flipBit(segment, 80, 1),
-			/wal: at 64: .*had been durable/,
-			/--damaged-log truncate/,
-		],
-		['no CURRENT', (copy) => copy.remove('/data/CURRENT'), /CURRENT/, /backup/],
-		[
-			'a stray table',
-			(copy) => copy.writeFile('/data/99999999.sst', new Uint8Array(9)),
-			/newer than anything/,
-			/backup/,
-		],
-	];
-	for (const [what, damage, problem, remedy] of damages) {
-		const copy = disk.crashAt(disk.position, new Prng(1));
-		damage(copy);
-		const { findings: found } = examinePartition(copy, '/data');
-		assert(
-			found.some((finding) => problem.test(finding.problem)),
-			`${what}: ${JSON.stringify(found)}`,
-		);
-		assert(
-			found.some((finding) => remedy.test(finding.remedy)),
-			`${what}: ${JSON.stringify(found)}`,
-		);
-	}
 });

@@ -62,6 +62,24 @@ test('relations between options are refused with what was given', () => {
 	partitionOptions({ diskBudget: 1 << 30 });
 });
 
+test('a disk budget that is too small is refused with the least one that all partitions together need', () => {
+	const storageFor = (options: OpenOptions, count: number): unknown =>
+		engineOptions('/d', options).storageOptionsFor?.(count);
+	const message =
+		/^diskBudget is 0, or at least (\d+) \(bytes\) with 4 partitions and memtableSize 67108864, not 400000000:/;
+	let least = 0;
+	assert.throws(
+		() => storageFor({ diskBudget: 400_000_000 }, 4),
+		(error: Error & { code?: string }) => {
+			least = Number(message.exec(error.message)?.[1]);
+			return error.code === 'MILLRACE_OPTION' && least > 400_000_000;
+		},
+	);
+	assert.throws(() => storageFor({ diskBudget: least - 1 }, 4), { code: 'MILLRACE_OPTION' });
+	storageFor({ diskBudget: least }, 4);
+	storageFor({ diskBudget: openOptionTable.diskBudget.least, memtableSize: 1 << 20 }, 1);
+});
+
 test('open shares what belongs to the whole database among its partitions', () => {
 	const { storageOptionsFor } = engineOptions('/d', {
 		diskBudget: 10 ** 10,

@@ -6,6 +6,7 @@ import { rangeTombstoneCountMax } from '../../../src/base/limits.js';
 import {
 	flagArgument,
 	flagIfAbsent,
+	flagKeepExpiry,
 	flagSequence,
 	flagSliding,
 	opAppend,
@@ -103,6 +104,28 @@ test('a batch is done whole or not at all, and each of its commands sees those b
 	harness.close();
 });
 
+test('a refused batch tells of writes that its earlier conditions met, so it waits for them to be durable', () => {
+	const harness = open();
+	harness.execute({ opcode: opPut, key: 'b', value: 'v' });
+	harness.settle();
+	const ifVersion = (key: string, sequence: number): TestCommand => ({
+		opcode: opPut,
+		flags: flagSequence,
+		sequence,
+		key,
+		value: 'w',
+	});
+	assert.equal(harness.execute({ opcode: opPut, key: 'a', value: 'v' }).number, 2, 'not durable yet');
+	const refused = harness.execute({ opcode: opBatch, commands: [ifVersion('a', 2), ifVersion('b', 999)] });
+	assert.deepEqual([refused.status, refused.number, refused.sequence], [statusNotFound, 1, 2]);
+	assert(!refused.hasLeft, 'a crash could still take away what it tells of');
+	const refusedAtOnce = harness.execute({ opcode: opBatch, commands: [ifVersion('b', 999), ifVersion('a', 2)] });
+	assert(refusedAtOnce.hasLeft, 'it depends on the durable version alone');
+	harness.settle();
+	assert(refused.hasLeft);
+	harness.close();
+});
+
 test('a batch too large for a memtable is refused; one that just fits rotates once', () => {
 	const harness = open();
 	const commands = (count: number): TestCommand[] =>
@@ -150,6 +173,23 @@ test('a sliding expiry is moved on by reads, but not by asking for it; another e
 	assert.deepEqual(answers(harness, [{ opcode: opGet, key: 'k' }]), ['not found 0']);
 	const { touches, touchesMissed } = harness.partition.statistics().expiry as Record<string, number>;
 	assert.deepEqual([touches, touchesMissed], [3, 0]);
+	harness.close();
+});
+
+test('a touch counts as a write: the version changes after the get that made it, and then stays for a sixteenth', () => {
+	const harness = open(1000);
+	const ifVersion = (sequence: number): TestCommand => ({
+		opcode: opPut,
+		flags: flagSequence | flagKeepExpiry,
+		sequence,
+		key: 'k',
+		value: 'w',
+	});
+	const get: TestCommand = { opcode: opGet, key: 'k' };
+	answers(harness, [{ opcode: opPut, flags: flagArgument | flagSliding, argument: 2600, key: 'k', value: 'v' }]);
+	harness.settle();
+	harness.nowMs += 800;
+	assert.deepEqual(answers(harness, [get, ifVersion(1), get, ifVersion(2)]), ['1 v', 'not found 0', '2 v', '3']);
 	harness.close();
 });
 

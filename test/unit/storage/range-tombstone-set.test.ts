@@ -53,6 +53,30 @@ test('a set built at once or bit by bit answers as a list does', () => {
 	}
 });
 
+test('those of one command, added at once, hide what they hide one by one, and are one copy', () => {
+	const prng = new Prng(testSeed('range-tombstone-set batches'));
+	for (let round = 0; round < 60; round++) {
+		const tombstones: RangeTombstone[] = [];
+		const reads: number[] = [];
+		const set = new RangeTombstoneSet();
+		while (tombstones.length < 60) {
+			const count = 1 + prng.below(12);
+			const added = Array.from({ length: count }, (_, i) => randomTombstone(prng, tombstones.length + i + 1));
+			set.addAll(added, reads);
+			tombstones.push(...added);
+			if (prng.chance(0.5)) reads.push(tombstones.length);
+			for (let i = 0; i < 60; i++) {
+				const key = randomKey(prng, 1);
+				for (const maxSequence of [...reads, 1000]) {
+					const expected = coverInList(tombstones, key, maxSequence);
+					assert.equal(set.coverSequence(key, 0, key.length, maxSequence), expected);
+				}
+			}
+		}
+		assert.equal(set.fragmentCount, RangeTombstoneSet.build(tombstones, reads).fragmentCount);
+	}
+});
+
 test('what no read can ask for is left out, and nothing else', () => {
 	const prng = new Prng(testSeed('range-tombstone-set reads'));
 	for (let round = 0; round < 60; round++) {

@@ -97,3 +97,37 @@ test('a partition reads at its snapshots until they are released, too old, or cl
 	assert.equal(readAt(last), '24');
 	harness.close();
 });
+
+test('a release of a snapshot that was dropped by force does not let go of a later one at the same sequence', () => {
+	const snapshots = new SnapshotRegistry(1000, () => undefined);
+	const drop = (nowMs: number): void => snapshots.tick(nowMs);
+	snapshots.acquire(7, 0);
+	drop(1000);
+	snapshots.acquire(7, 1000);
+	assert.deepEqual([snapshots.release(7), snapshots.has(7)], [false, true], 'of the first');
+	assert.deepEqual([snapshots.release(7), snapshots.has(7)], [true, false], 'of the second');
+	snapshots.acquire(7, 2000);
+	snapshots.acquire(7, 2000);
+	drop(3000);
+	assert.equal(snapshots.release(7), false, 'one of two, before another is pinned');
+	snapshots.acquire(7, 3000);
+	assert.deepEqual([snapshots.release(7), snapshots.release(7), snapshots.release(7)], [false, true, false]);
+	assert.deepEqual([snapshots.sequences, snapshots.count], [[], 0]);
+});
+
+test('reads under way are pinned beside snapshots, whose time they do not prolong, until they end or all is cleared', () => {
+	const snapshots = new SnapshotRegistry(1000, () => undefined);
+	snapshots.acquire(5, 0);
+	const read = snapshots.beginRead(5);
+	snapshots.beginRead(9);
+	snapshots.beginRead(3);
+	assert.deepEqual([snapshots.sequences, snapshots.count], [[3, 5, 9], 1]);
+	snapshots.tick(1000);
+	assert.deepEqual([snapshots.has(5), snapshots.sequences], [false, [3, 5, 9]]);
+	snapshots.endRead(3, read);
+	assert.deepEqual(snapshots.sequences, [5, 9]);
+	snapshots.releaseAll();
+	assert.deepEqual([snapshots.sequences, snapshots.isReadKept(read)], [[], false]);
+	snapshots.endRead(5, read);
+	assert.equal(snapshots.isReadKept(snapshots.beginRead(10)), true);
+});

@@ -116,6 +116,10 @@ export class MemoryFileSystem implements FileSystem {
 	lock(): string {
 		return 'nobody';
 	}
+
+	lockShared(): string {
+		return 'nobody';
+	}
 }
 
 export interface Entry {

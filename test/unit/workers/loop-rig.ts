@@ -16,6 +16,7 @@ import {
 	requestHeaderSize,
 	requestSequenceOffset,
 } from '../../../src/command/command-format.js';
+import { writePoison } from '../../../src/command/poison-note.js';
 import {
 	type MailToMain,
 	sharedDurableLowWord,
@@ -63,6 +64,7 @@ export class LoopRig {
 	readonly loop: PartitionLoop;
 	readonly notes: string[] = [];
 	nowMs = 1_000_000;
+	readonly #shared: SharedArrayBuffer;
 	readonly #words: Int32Array<SharedArrayBuffer>;
 	readonly #requests: RingProducer;
 	readonly #replies: RingConsumer;
@@ -75,6 +77,7 @@ export class LoopRig {
 
 	constructor(options: Partial<PartitionOptions> = {}, stallTimeoutMs = 60_000) {
 		const shared = new SharedArrayBuffer(sharedSize);
+		this.#shared = shared;
 		this.#words = new Int32Array(shared);
 		const [requestRing, replyRing, commitRing, logRing] = [0, 1, 2, 3].map(() => createRing(1 << 22));
 		const mail = new MessageChannel();
@@ -173,6 +176,11 @@ export class LoopRig {
 			if (reply !== undefined) return reply;
 		}
 		throw new Error(`no reply to opcode ${request.opcode}`);
+	}
+
+	/** The log thread ends with an error. */
+	failLog(): void {
+		writePoison(this.#shared, 'MILLRACE_POISONED', 'the log failed');
 	}
 
 	turn(): void {

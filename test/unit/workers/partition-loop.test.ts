@@ -1,7 +1,7 @@
 /** The loop with real rings on a simulated disk: what passes a stalled write, what is refused, and every request of its own. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type MillraceError, statusNotFound, statusOf, statusOk } from '../../../src/base/errors.js';
+import { MillraceError, statusNotFound, statusOf, statusOk } from '../../../src/base/errors.js';
 import { BatchWriter } from '../../../src/command/batch.js';
 import {
 	flagArgument,
@@ -231,6 +231,39 @@ test('flush, compact, verify, checkpoint and barrier are answered when they are 
 	copy.close();
 	assert.equal(rig.ask({ opcode: opFlush }).status, statusOk);
 	assert.equal(rig.host.partition.flushedSequence, rig.host.partition.lastSequence);
+});
+
+test('after the log has failed, a verification is answered all the same, and writes with the reason', () => {
+	const rig = new LoopRig();
+	rig.ask({ opcode: opPut, key: 'k', value: 'v' });
+	rig.ask({ opcode: opFlush });
+	rig.failLog();
+	assert.equal(rig.ask({ opcode: opPut, key: 'k', value: 'v' }).status, statusOf('MILLRACE_POISONED'));
+	const answer = rig.ask({ opcode: opVerify });
+	assert.deepEqual([answer.status, JSON.parse(answer.text)], [statusOk, []]);
+});
+
+test('what is told to somebody begins no stall', () => {
+	const rig = new LoopRig({ stallTimeoutMs: 0 });
+	const refused = (): unknown => {
+		const { writes } = JSON.parse(rig.ask({ opcode: opStats }).text) as { writes: { refused: number } };
+		return writes.refused;
+	};
+	rig.ask({ opcode: opPut, key: 'k', value: 'v' });
+	rig.host.partition.maintenance.refuseWrites(new MillraceError('MILLRACE_POISONED', 'a table is damaged'));
+	const flush = rig.ask({ opcode: opFlush });
+	assert.deepEqual([flush.status, flush.text], [statusOf('MILLRACE_POISONED'), 'a table is damaged']);
+	assert.equal(refused(), 0);
+});
+
+test('a flush that found no room in time says so', () => {
+	const rig = new LoopRig({ stallTimeoutMs: 0 });
+	rig.ask({ opcode: opPut, key: 'a', value: 'v' });
+	rig.send('first', { opcode: opFlush });
+	rig.settle(['flush']);
+	rig.ask({ opcode: opPut, key: 'b', value: 'v' }, ['flush']);
+	const second = rig.ask({ opcode: opFlush }, ['flush']);
+	assert.equal(second.status, statusOf('MILLRACE_OVERLOADED'), second.text);
 });
 
 test('what makes no sense is answered with a code, and changes nothing', () => {

@@ -8,9 +8,9 @@
  */
 import { assert } from '../../../base/assert.js';
 import { copyBytes, readF64, writeF64 } from '../../../base/bytes.js';
-import { keySizeMax, valueSizeMax } from '../../../base/limits.js';
+import { keySizeMax } from '../../../base/limits.js';
 import { copyShared, registerShared } from '../../../base/word-copy.js';
-import { type EntryView, kindTombstone, type RangeTombstone } from '../entry.js';
+import { type EntryView, kindTombstone, type RangeTombstone, storedValueSizeMax } from '../entry.js';
 import {
 	arenaBytesPerSlot,
 	arenaEntryCountWord,
@@ -65,6 +65,9 @@ export function viewEntry(words: Int32Array, bytes: Uint8Array, entry: number, v
 	view.valueSize = words[entry + entryValueSizeWord];
 }
 
+/** Largest arena: offsets of its words fit 28 bits, and leave four of a slot to the hash. */
+export const arenaSizeMax = 2 ** 30;
+
 export class Memtable {
 	readonly arena: SharedArrayBuffer;
 	readonly words: Int32Array;
@@ -77,7 +80,7 @@ export class Memtable {
 
 	/** @param arena fresh (all zero), or one that another Memtable filled; its size a multiple of 8 up to 1 GiB */
 	constructor(arena: SharedArrayBuffer) {
-		assert(arena.byteLength % 8 === 0 && arena.byteLength <= 2 ** 30, `arena size ${arena.byteLength}`);
+		assert(arena.byteLength % 8 === 0 && arena.byteLength <= arenaSizeMax, `arena size ${arena.byteLength}`);
 		this.arena = arena;
 		this.words = new Int32Array(arena);
 		this.bytes = new Uint8Array(arena);
@@ -174,7 +177,7 @@ export class Memtable {
 		valueOffset: number,
 		valueSize: number,
 	): void {
-		assert(keySize > 0 && keySize <= keySizeMax && valueSize <= valueSizeMax, 'sizes were checked');
+		assert(keySize > 0 && keySize <= keySizeMax && valueSize <= storedValueSizeMax, 'sizes were checked');
 		assert(sequence > this.#lastSequence && this.hasRoom(keySize, valueSize), 'sequences grow, room was checked');
 		this.#lastSequence = sequence;
 		const { words, bytes } = this;

@@ -12,10 +12,17 @@
  */
 import { assert } from '../../../base/assert.js';
 import { copyBytes } from '../../../base/bytes.js';
-import { blockSizeDefault, bloomBitsPerKey, keySizeMax, sequenceMax, valueSizeMax } from '../../../base/limits.js';
+import { blockSizeDefault, bloomBitsPerKey, keySizeMax, sequenceMax } from '../../../base/limits.js';
 import { type CodecName, codecNumberOf, codecRaw } from '../../../codec/block-codec.js';
 import type { FileHandle } from '../../../env/ports.js';
-import { kindPut, kindSlidingPut, kindTombstone, type RangeTombstone, slidingPrefixSize } from '../entry.js';
+import {
+	kindPut,
+	kindSlidingPut,
+	kindTombstone,
+	type RangeTombstone,
+	slidingPrefixSize,
+	storedValueSizeMax,
+} from '../entry.js';
 import { keyHash } from '../key-hash.js';
 import { encodeBlock } from './block-frame.js';
 import { DataBlockBuilder } from './data-block-builder.js';
@@ -127,7 +134,7 @@ export class TableBuilder {
 	): void {
 		assert(!this.#isFinished, 'no entry is added to a finished table');
 		assert(keySize >= 1 && keySize <= keySizeMax, 'key size is within its limit');
-		assert(valueSize >= 0 && valueSize <= valueSizeMax, 'value size is within its limit');
+		assert(valueSize >= 0 && valueSize <= storedValueSizeMax, 'value size is within its limit');
 		assert(Number.isSafeInteger(sequence) && sequence >= 0, 'sequence is an integer of 53 bits');
 		assert(Number.isSafeInteger(expiresAtMs) && expiresAtMs >= 0, 'expiry is an integer of 53 bits');
 		assert(kind === kindPut || kind === kindTombstone || kind === kindSlidingPut, 'kind is known');

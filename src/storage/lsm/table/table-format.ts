@@ -14,8 +14,9 @@
  * covers is believed. A block's header names its table and its file offset, so a read served from the wrong place
  * fails. Numbers here are persistent: append, never renumber; any change of layout raises `tableFormatVersion`.
  */
-import { keySizeMax, valueSizeMax } from '../../../base/limits.js';
+import { keySizeMax } from '../../../base/limits.js';
 import { varintSizeMax } from '../../../base/varint.js';
+import { storedValueSizeMax } from '../entry.js';
 
 /** The version this code writes, and the newest it reads. Version 1 had no range tombstones and no expiry section. */
 export const tableFormatVersion = 2;
@@ -53,7 +54,7 @@ export const blockKindExpiryDirectory = 7;
 /** Largest `blockSize` a builder may be asked for. */
 export const blockSizeMax = 1024 * 1024;
 /** Largest payload of a data block: one largest entry with its restart table. Bounds what a reader allocates. */
-export const dataBlockRawSizeMax = Math.max(blockSizeMax, keySizeMax + valueSizeMax + 64);
+export const dataBlockRawSizeMax = Math.max(blockSizeMax, keySizeMax + storedValueSizeMax + 64);
 
 // --- data block -----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@
  * A recycled file keeps its old bytes: groups name their segment, so they are no longer groups of it.
  */
 import { writeU32, writeU53 } from '../../../base/bytes.js';
+import { systemCodeOf } from '../../../base/errors.js';
 import { writeChecksum64 } from '../../../codec/checksum.js';
 import type { FileHandle, FileSystem } from '../../../env/ports.js';
 import {
@@ -48,8 +49,13 @@ export function prepareSegment(
 		const old = `${directory}/${segmentFileName(recycledId)}`;
 		const file = fileSystem.open(old, 'write');
 		try {
+			// It may be a short one, made when the disk was full (recovery.ts).
+			zeroFill(file, file.size(), size);
 			file.write(encodeSegmentHeader(id), 0, segmentHeaderSize, 0);
 			file.sync();
+		} catch (error) {
+			if (systemCodeOf(error) === 'ENOSPC') fileSystem.remove(old);
+			throw error;
 		} finally {
 			file.close();
 		}
@@ -59,7 +65,7 @@ export function prepareSegment(
 		if (fileSystem.exists(unnamed)) fileSystem.remove(unnamed);
 		const file = fileSystem.open(unnamed, 'create');
 		try {
-			zeroFill(file, size);
+			zeroFill(file, 0, size);
 			file.write(encodeSegmentHeader(id), 0, segmentHeaderSize, 0);
 			file.sync();
 		} catch (error) {
@@ -73,9 +79,9 @@ export function prepareSegment(
 	fileSystem.syncDirectory(directory);
 }
 
-function zeroFill(file: FileHandle, size: number): void {
-	const zeros = Buffer.alloc(Math.min(fillSize, size));
-	for (let at = 0; at < size; at += zeros.length) {
+function zeroFill(file: FileHandle, start: number, size: number): void {
+	const zeros = Buffer.alloc(Math.min(fillSize, Math.max(0, size - start)));
+	for (let at = start; at < size; at += zeros.length) {
 		file.write(zeros, 0, Math.min(zeros.length, size - at), at);
 	}
 }
