@@ -96,8 +96,8 @@ export class BackgroundPool {
 	}
 
 	/**
-	 * Ends the threads; a job under way is cut off, which leaves nothing to repair. Threads that are being started get to load their
-	 * modules first: ended in the middle of that, they take the whole process with them (Node.js 20, "IsGraphAsync").
+	 * Ends the threads; a job under way is cut off, which leaves nothing to repair. Threads that are being started get to load
+	 * their modules first: ended in the middle of that, they take the whole process with them (Node.js 20, "IsGraphAsync").
 	 */
 	async close(): Promise<void> {
 		this.#isClosed = true;

@@ -68,7 +68,7 @@ function refuseUnfit(fileSystem: FileSystem, path: string, unfinished: string): 
 	if (!fileSystem.exists(unfinished)) return;
 	throw new MillraceError(
 		'MILLRACE_DIRECTORY',
-		`${unfinished} exists already: a checkpoint that was cut off left it there, or one is being made; in the first case delete it`,
+		`${unfinished} exists: a checkpoint that was cut off left it there, or one is being made; in the first case delete it`,
 	);
 }
 

@@ -6,8 +6,8 @@
  *
  * The rules of what a crash may leave are in simulated-crash.ts. How to use it: run a protocol, note
  * `disk.position` at each acknowledgement, then for every position make crashes, reopen on them, and check that what
- * was acknowledged by then is there. Everything is deterministic by the seeds given. Single thread; buffers given in
- * are copied. Not modelled, and refused: renames from one directory to another, renamed directories.
+ * was acknowledged by then is there. Everything follows from the seeds given. Single thread; buffers given in are copied.
+ * Not modelled, and refused: renames from one directory to another, renamed directories.
  */
 import { posix } from 'node:path';
 import { assert } from '../../src/base/assert.js';
@@ -18,9 +18,9 @@ import { type Fault, type FaultOperation, FaultPlan } from './simulated-faults.j
 import { DiskImage, FileContent, type FileNode, systemError } from './simulated-image.js';
 
 export interface SimulatedDiskOptions {
-	/** Directories that exist, durably, from the start. */
+	/** That exist, durably, from the start. */
 	readonly directories?: readonly string[];
-	/** Bytes all files together may hold; default unbounded. */
+	/** Of all files together; default unbounded. */
 	readonly capacityBytes?: number;
 }
 
@@ -87,10 +87,8 @@ export class SimulatedDisk implements FileSystem {
 		this.#failIfPlanned('makeDirectory', path);
 		const absolute = posix.resolve('/', path);
 		const found = this.#live.find(absolute);
-		if (found !== undefined) {
-			if (this.#live.nodes.get(found)?.kind === 'directory') return;
-			throw systemError('EEXIST', 'mkdir', path);
-		}
+		if (found !== undefined && this.#live.nodes.get(found)?.kind === 'directory') return;
+		if (found !== undefined) throw systemError('EEXIST', 'mkdir', path);
 		if (this.#live.find(posix.dirname(absolute)) === undefined) this.makeDirectory(posix.dirname(absolute));
 		const place = this.#live.place(absolute, 'mkdir');
 		const node = this.#nextNode++;
@@ -243,7 +241,7 @@ export class SimulatedDisk implements FileSystem {
 		return Object.fromEntries(sizes.sort(([a], [b]) => (a < b ? -1 : 1)));
 	}
 
-	/** A file with two names counts once; one that is open and has none any more does not count. */
+	/** See DiskImage.usedBytes. */
 	usedBytes(): number {
 		return this.#live.usedBytes();
 	}

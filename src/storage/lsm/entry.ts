@@ -64,7 +64,8 @@ export interface EntryIterator extends EntryView {
 	/** To the first entry whose key is >= the given one. */
 	seek(key: Uint8Array, keyOffset: number, keySize: number): void;
 	/**
-	 * To the newest version of exactly this key, cheaper than by `seek` where there is none. The walk may go on from there, forward.
+	 * To the newest version of exactly this key, cheaper than by `seek` where there is none. The walk may go on from there,
+	 * forward.
 	 * @param hash `keyHash` of the key
 	 * @returns false when it is not here: then the iterator stands nowhere, and must be sought
 	 */

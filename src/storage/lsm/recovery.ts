@@ -226,7 +226,7 @@ class Recovery {
 		assert(needed !== undefined, 'a memtable held what was logged');
 		throw new MillraceError(
 			'MILLRACE_OPTION',
-			`the log of ${this.#directory} holds a write that no memtable of ${this.#options.memtableSize} bytes can hold: open it with ` +
+			`the log of ${this.#directory} holds a write that no memtable of ${this.#options.memtableSize} bytes holds: open it with ` +
 				`a memtableSize of ${needed}; once everything is flushed, a smaller one does`,
 		);
 	}
@@ -311,7 +311,7 @@ class Recovery {
 			if (tableIdOf(name) < state.nextFileId) continue;
 			throw new MillraceError(
 				'MILLRACE_CORRUPT',
-				`${this.#directory}/${name} is newer than anything manifest ${number} knows of: the manifest is an old one, or has lost ` +
+				`${this.#directory}/${name} is newer than all that manifest ${number} knows: the manifest is an old one, or has lost ` +
 					'records. Restore a backup, or move that file away to give up what it holds',
 			);
 		}
