@@ -27,8 +27,8 @@ import {
 	readCommandValueSize,
 	requestHeaderSize,
 } from '../src/command/command-format.js';
-import { CommandResult } from '../src/storage/lsm/command-result.js';
-import { statusWait } from '../src/storage/lsm/maintenance.js';
+import { CommandResult } from '../src/storage/lsm/apply/command-result.js';
+import { statusWait } from '../src/storage/lsm/upkeep/maintenance.js';
 import type { RingHost } from './partition-host.js';
 import { PendingAnswers } from './pending-answers.js';
 import type { ReplyGate } from './reply-gate.js';

@@ -4,7 +4,7 @@
  */
 import { nodeClock } from '../src/env/node-clock.js';
 import { NodeFileSystem } from '../src/env/node-file-system.js';
-import { type Job, type JobFailure, type JobResult, jobFailureOf, runJob } from '../src/storage/lsm/jobs.js';
+import { type Job, type JobFailure, type JobResult, jobFailureOf, runJob } from '../src/storage/lsm/upkeep/jobs.js';
 
 export interface JobOutcome {
 	readonly result?: JobResult;

@@ -27,9 +27,9 @@ import {
 	requestHeaderSize,
 } from '../src/command/command-format.js';
 import { decodeScanOptions, type ScanOptions } from '../src/command/scan-options.js';
-import type { CommandResult } from '../src/storage/lsm/command-result.js';
-import type { LiveCursor } from '../src/storage/lsm/live-cursor.js';
-import type { ReadSource } from '../src/storage/lsm/read-session.js';
+import type { CommandResult } from '../src/storage/lsm/apply/command-result.js';
+import type { LiveCursor } from '../src/storage/lsm/scan/live-cursor.js';
+import type { ReadSource } from '../src/storage/lsm/scan/read-session.js';
 
 /** Versions looked at in one slice: some 1 ms. */
 const sliceStepCount = 2000;

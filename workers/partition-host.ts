@@ -22,8 +22,8 @@ import {
 import type { Clock } from '../src/env/ports.js';
 import type { ThreadBell } from '../src/ring/bell.js';
 import type { RingProducer } from '../src/ring/ring-producer.js';
-import type { Job } from '../src/storage/lsm/jobs.js';
 import type { Partition, PartitionHost } from '../src/storage/lsm/partition.js';
+import type { Job } from '../src/storage/lsm/upkeep/jobs.js';
 import type { JobOutcome } from './background-worker.js';
 import type { PartitionMail } from './partition-mail.js';
 

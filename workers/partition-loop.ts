@@ -23,8 +23,8 @@ import {
 } from '../src/command/command-format.js';
 import type { RingConsumer } from '../src/ring/ring-consumer.js';
 import type { RingProducer } from '../src/ring/ring-producer.js';
-import { CommandResult } from '../src/storage/lsm/command-result.js';
-import { statusWait } from '../src/storage/lsm/maintenance.js';
+import { CommandResult } from '../src/storage/lsm/apply/command-result.js';
+import { statusWait } from '../src/storage/lsm/upkeep/maintenance.js';
 import { AdminRequests } from './admin-requests.js';
 import type { JobOutcome } from './background-worker.js';
 import { LongRead } from './long-reads.js';

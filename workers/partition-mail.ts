@@ -4,7 +4,7 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { type MailToMain, type MailToPartition, sharedMailWord } from '../src/command/worker-boot.js';
-import type { Job } from '../src/storage/lsm/jobs.js';
+import type { Job } from '../src/storage/lsm/upkeep/jobs.js';
 import type { JobOutcome } from './background-worker.js';
 
 export class PartitionMail {

@@ -10,7 +10,7 @@
 import { type ErrorCode, statusOf } from '../src/base/errors.js';
 import { requestHeaderSize } from '../src/command/command-format.js';
 import type { RingProducer } from '../src/ring/ring-producer.js';
-import { CommandResult } from '../src/storage/lsm/command-result.js';
+import { CommandResult } from '../src/storage/lsm/apply/command-result.js';
 import { LogPoisoned, type RingHost } from './partition-host.js';
 import { mustBeDamage } from './read-damage.js';
 import { writeReply } from './reply-writer.js';

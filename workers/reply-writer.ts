@@ -17,7 +17,7 @@ import {
 	requestSinkOffset,
 } from '../src/command/command-format.js';
 import type { RingProducer } from '../src/ring/ring-producer.js';
-import type { CommandResult } from '../src/storage/lsm/command-result.js';
+import type { CommandResult } from '../src/storage/lsm/apply/command-result.js';
 
 /**
  * Writes the reply to the request whose envelope stands at `request[offset..]`.

@@ -1,7 +1,7 @@
 /** The k-way merge by itself: what compactions and scans run through. Sources are flat arrays, which cost next to nothing. */
 import { Prng } from '../../src/base/prng.js';
 import { type EntryIterator, kindPut } from '../../src/storage/lsm/entry.js';
-import { MergeIterator } from '../../src/storage/lsm/merge-iterator.js';
+import { MergeIterator } from '../../src/storage/lsm/scan/merge-iterator.js';
 import { isTiny, printHeader, printRounds } from './harness.js';
 
 const entryCount = isTiny ? 1000 : 1_000_000;

@@ -35,7 +35,7 @@ interface WaitingTask {
 	readonly go: (failure?: unknown) => void;
 }
 
-/** What the pool looks at in a job (storage/lsm/jobs.ts); for the rest, jobs are opaque. */
+/** What the pool looks at in a job (storage/lsm/upkeep/jobs.ts); for the rest, jobs are opaque. */
 interface JobOutline {
 	readonly kind: string;
 	readonly inputs?: readonly { readonly level: number }[];

@@ -7,7 +7,7 @@
  *   partition-000/ …   one directory for each partition
  *
  * The head file is written last when a directory is created, so a directory with it is complete, and its partitions must be
- * there; one without it is being created, and its partitions must be empty (storage/lsm/recovery.ts sees to both).
+ * there; one without it is being created, and its partitions must be empty (storage/lsm/recovery/recovery.ts sees to both).
  */
 import { dirname, resolve } from 'node:path';
 import { MillraceError, systemCodeOf } from '../base/errors.js';

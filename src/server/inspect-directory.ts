@@ -12,8 +12,8 @@ import {
 } from '../engine/data-directory.js';
 import { NodeFileSystem } from '../env/node-file-system.js';
 import type { FileLock, FileSystem } from '../env/ports.js';
-import { examinePartition } from '../storage/lsm/doctor.js';
-import { verifyPartition, verifyText } from '../storage/lsm/verify-partition.js';
+import { examinePartition } from '../storage/lsm/inspect/doctor.js';
+import { verifyPartition, verifyText } from '../storage/lsm/inspect/verify-partition.js';
 
 /** Lines as they come, and whether all is well. */
 type Inspect = (directory: string, write: (line: string) => void) => boolean;

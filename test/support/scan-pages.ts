@@ -10,9 +10,9 @@ import {
 } from '../../src/command/command-format.js';
 import { encodeScanOptions, type ScanOptions } from '../../src/command/scan-options.js';
 import { ScanPageReader } from '../../src/command/scan-page.js';
-import { CommandResult } from '../../src/storage/lsm/command-result.js';
-import { LiveCursor, type Walkable } from '../../src/storage/lsm/live-cursor.js';
-import type { ReadSource } from '../../src/storage/lsm/read-session.js';
+import { CommandResult } from '../../src/storage/lsm/apply/command-result.js';
+import { LiveCursor, type Walkable } from '../../src/storage/lsm/scan/live-cursor.js';
+import type { ReadSource } from '../../src/storage/lsm/scan/read-session.js';
 import { LongRead } from '../../workers/long-reads.js';
 import type { LiveEntry } from './scan-world.js';
 

@@ -14,11 +14,11 @@ import {
 	slidingPrefixSize,
 } from '../../src/storage/lsm/entry.js';
 import { keyHash } from '../../src/storage/lsm/key-hash.js';
-import type { Walkable } from '../../src/storage/lsm/live-cursor.js';
 import { Memtable } from '../../src/storage/lsm/memtable/memtable.js';
 import { MemtableIterator } from '../../src/storage/lsm/memtable/memtable-iterator.js';
-import { RangeTombstoneSet } from '../../src/storage/lsm/range-tombstone-set.js';
-import { Walk } from '../../src/storage/lsm/walk.js';
+import type { Walkable } from '../../src/storage/lsm/scan/live-cursor.js';
+import { RangeTombstoneSet } from '../../src/storage/lsm/scan/range-tombstone-set.js';
+import { Walk } from '../../src/storage/lsm/scan/walk.js';
 import { type ArrayEntry, ArrayIterator, compareArrayEntries } from './array-iterator.js';
 
 export interface LiveEntry {

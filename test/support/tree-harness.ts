@@ -7,16 +7,16 @@
  */
 import { assert } from '../../src/base/assert.js';
 import type { Prng } from '../../src/base/prng.js';
-import { CommandResult } from '../../src/storage/lsm/command-result.js';
+import { CommandResult } from '../../src/storage/lsm/apply/command-result.js';
+import { findLive, found } from '../../src/storage/lsm/apply/find-live.js';
 import { kindPut, kindTombstone } from '../../src/storage/lsm/entry.js';
-import { findLive, found } from '../../src/storage/lsm/find-live.js';
-import { type Job, jobFailureOf, runJob } from '../../src/storage/lsm/jobs.js';
 import { keyHash } from '../../src/storage/lsm/key-hash.js';
 import type { LsmTree } from '../../src/storage/lsm/lsm-tree.js';
-import { Maintenance } from '../../src/storage/lsm/maintenance.js';
 import type { PartitionHost } from '../../src/storage/lsm/partition.js';
 import { type PartitionOptions, partitionOptions } from '../../src/storage/lsm/partition-options.js';
-import { recoverPartition } from '../../src/storage/lsm/recovery.js';
+import { recoverPartition } from '../../src/storage/lsm/recovery/recovery.js';
+import { type Job, jobFailureOf, runJob } from '../../src/storage/lsm/upkeep/jobs.js';
+import { Maintenance } from '../../src/storage/lsm/upkeep/maintenance.js';
 import { SimulatedDisk } from './simulated-disk.js';
 
 export const tinyLevels: Partial<PartitionOptions> = {

@@ -10,16 +10,16 @@
  */
 import { assert } from '../../base/assert.js';
 import { levelCountMax } from '../../base/limits.js';
+import type { EntryStore } from './apply/entry-store.js';
 import type { EntryView, RangeTombstone } from './entry.js';
-import type { EntryStore } from './entry-store.js';
-import { ExpiryIndex } from './expiry-index.js';
+import { ExpiryIndex } from './expiry/expiry-index.js';
 import { Levels } from './levels.js';
 import { Memtable } from './memtable/memtable.js';
 import { arenaUsedWord } from './memtable/memtable-format.js';
 import type { PartitionOptions } from './partition-options.js';
 import { Pinned } from './pinned.js';
-import { RangeTombstoneSet } from './range-tombstone-set.js';
 import { ReadView } from './read-view.js';
+import { RangeTombstoneSet } from './scan/range-tombstone-set.js';
 import type { TableReader } from './table/table-reader.js';
 
 /** An open table and where it belongs. */

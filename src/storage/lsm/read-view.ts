@@ -4,13 +4,13 @@
  * The tree makes a new view whenever the set changes; a walk keeps pinned what it walks over.
  */
 import type { EntryIterator, EntryView } from './entry.js';
-import { LevelIterator } from './level-iterator.js';
 import type { Levels } from './levels.js';
 import type { Memtable } from './memtable/memtable.js';
 import { MemtableIterator } from './memtable/memtable-iterator.js';
 import type { Pinned } from './pinned.js';
-import type { RangeTombstoneSet } from './range-tombstone-set.js';
-import { Walk, WalkPool } from './walk.js';
+import { LevelIterator } from './scan/level-iterator.js';
+import type { RangeTombstoneSet } from './scan/range-tombstone-set.js';
+import { Walk, WalkPool } from './scan/walk.js';
 
 export class ReadView {
 	readonly memtables: readonly Pinned<Memtable>[];

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hasCode } from '../../../src/base/errors.js';
 import { Prng } from '../../../src/base/prng.js';
-import { type CheckpointJob, makeCheckpoint } from '../../../src/storage/lsm/checkpoint.js';
+import { type CheckpointJob, makeCheckpoint } from '../../../src/storage/lsm/inspect/checkpoint.js';
 import { ManifestStore } from '../../../src/storage/lsm/manifest/manifest-store.js';
 import { testSeed } from '../../support/seed.js';
 import { SimulatedDisk } from '../../support/simulated-disk.js';

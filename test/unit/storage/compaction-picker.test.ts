@@ -6,15 +6,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
-import { type Compaction, completeCompaction, isFree, rangeOf } from '../../../src/storage/lsm/compaction.js';
+import {
+	type Compaction,
+	completeCompaction,
+	isFree,
+	rangeOf,
+} from '../../../src/storage/lsm/compaction/compaction.js';
 import {
 	type PickerOptions,
 	type PickerState,
 	pickCompaction,
 	pickManual,
 	tieredCount,
-} from '../../../src/storage/lsm/compaction-picker.js';
-import { compactionDebt, levelTargets, spaceAmplification } from '../../../src/storage/lsm/level-targets.js';
+} from '../../../src/storage/lsm/compaction/compaction-picker.js';
+import { compactionDebt, levelTargets, spaceAmplification } from '../../../src/storage/lsm/compaction/level-targets.js';
 import { boundsOf, type TableMeta } from '../../../src/storage/lsm/table/table-meta.js';
 import { testSeed } from '../../support/seed.js';
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { sequenceMax } from '../../../src/base/limits.js';
 import { Prng } from '../../../src/base/prng.js';
 import { isExpired, kindTombstone, type RangeTombstone } from '../../../src/storage/lsm/entry.js';
-import { MergeIterator } from '../../../src/storage/lsm/merge-iterator.js';
+import { MergeIterator } from '../../../src/storage/lsm/scan/merge-iterator.js';
 import {
 	type CompactionCounts,
 	type CompactionPolicy,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
-import { addDecimals, zeroDecimal } from '../../../src/storage/lsm/decimal.js';
+import { addDecimals, zeroDecimal } from '../../../src/storage/lsm/apply/decimal.js';
 import { testSeed } from '../../support/seed.js';
 
 /** Adds two texts that stand in the middle of other bytes. */

@@ -1,7 +1,7 @@
 /** The disk guard as a transcript: what happens, and what it says afterwards. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DiskGuard, type ReserveTask } from '../../../src/storage/lsm/disk-guard.js';
+import { DiskGuard, type ReserveTask } from '../../../src/storage/lsm/upkeep/disk-guard.js';
 
 function stateOf(guard: DiskGuard): string {
 	const puts = guard.mayWrite(false) ? 'puts' : 'no puts';

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
 import { wholeRange } from '../../../src/command/scan-options.js';
-import type { LiveCursor } from '../../../src/storage/lsm/live-cursor.js';
+import type { LiveCursor } from '../../../src/storage/lsm/scan/live-cursor.js';
 import { randomCommand, randomKey } from '../../support/partition-commands.js';
 import { PartitionHarness } from '../../support/partition-harness.js';
 import { liveEntries, PartitionModel } from '../../support/partition-model.js';

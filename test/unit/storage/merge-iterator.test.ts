@@ -5,7 +5,7 @@ import type { EntryIterator } from '../../../src/storage/lsm/entry.js';
 import { keyHash } from '../../../src/storage/lsm/key-hash.js';
 import { Memtable } from '../../../src/storage/lsm/memtable/memtable.js';
 import { MemtableIterator } from '../../../src/storage/lsm/memtable/memtable-iterator.js';
-import { MergeIterator } from '../../../src/storage/lsm/merge-iterator.js';
+import { MergeIterator } from '../../../src/storage/lsm/scan/merge-iterator.js';
 import { TableReader } from '../../../src/storage/lsm/table/table-reader.js';
 import { ArrayIterator } from '../../support/array-iterator.js';
 import { testSeed } from '../../support/seed.js';

@@ -17,7 +17,7 @@ import {
 	opSetExpiry,
 } from '../../../src/command/command-format.js';
 import type { Durability } from '../../../src/command/worker-boot.js';
-import { runJob } from '../../../src/storage/lsm/jobs.js';
+import { runJob } from '../../../src/storage/lsm/upkeep/jobs.js';
 import { randomCommand, randomKey } from '../../support/partition-commands.js';
 import { PartitionHarness } from '../../support/partition-harness.js';
 import { liveEntries, PartitionModel } from '../../support/partition-model.js';

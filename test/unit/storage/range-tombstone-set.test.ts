@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
 import type { RangeTombstone } from '../../../src/storage/lsm/entry.js';
-import { RangeTombstoneSet } from '../../../src/storage/lsm/range-tombstone-set.js';
+import { RangeTombstoneSet } from '../../../src/storage/lsm/scan/range-tombstone-set.js';
 import { testSeed } from '../../support/seed.js';
 
 function randomKey(prng: Prng, sizeMin: number): Buffer {

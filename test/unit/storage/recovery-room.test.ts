@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
 import { opDelete, opPut } from '../../../src/command/command-format.js';
-import { examinePartition } from '../../../src/storage/lsm/doctor.js';
+import { examinePartition } from '../../../src/storage/lsm/inspect/doctor.js';
 import { PartitionHarness } from '../../support/partition-harness.js';
 import { testSeed } from '../../support/seed.js';
 import { SimulatedDisk } from '../../support/simulated-disk.js';

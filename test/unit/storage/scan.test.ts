@@ -10,7 +10,7 @@ import { opScan } from '../../../src/command/command-format.js';
 import { encodeScanOptions, type ScanOptions, wholeRange } from '../../../src/command/scan-options.js';
 import { frameOverheadMax } from '../../../src/protocol/frame/frame-format.js';
 import { kindPut, kindTombstone, kindValuePointer } from '../../../src/storage/lsm/entry.js';
-import { LiveCursor } from '../../../src/storage/lsm/live-cursor.js';
+import { LiveCursor } from '../../../src/storage/lsm/scan/live-cursor.js';
 import type { ArrayIterator } from '../../support/array-iterator.js';
 import { countEntries, readAll, readPage, runRead } from '../../support/scan-pages.js';
 import { type LiveEntry, randomRange, randomText, randomWorld, ScanWorld } from '../../support/scan-world.js';

@@ -5,12 +5,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Prng } from '../../../src/base/prng.js';
 import type { Clock, FileHandle, FileSystem } from '../../../src/env/ports.js';
+import { Pace } from '../../../src/storage/lsm/compaction/pace.js';
+import { type CompactionJob, compactTables, flushMemtable } from '../../../src/storage/lsm/compaction/table-jobs.js';
 import { kindPut } from '../../../src/storage/lsm/entry.js';
 import { keyHash } from '../../../src/storage/lsm/key-hash.js';
 import { Memtable } from '../../../src/storage/lsm/memtable/memtable.js';
-import { Pace } from '../../../src/storage/lsm/pace.js';
 import { TableReader } from '../../../src/storage/lsm/table/table-reader.js';
-import { type CompactionJob, compactTables, flushMemtable } from '../../../src/storage/lsm/table-jobs.js';
 import { testSeed } from '../../support/seed.js';
 import { SimulatedDisk } from '../../support/simulated-disk.js';
 

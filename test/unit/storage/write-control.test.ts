@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { codeOf, statusOk } from '../../../src/base/errors.js';
-import { judgeWrites, type WritePressure, type WriteVerdict } from '../../../src/storage/lsm/write-control.js';
-import { statusWait, WriteGate } from '../../../src/storage/lsm/write-gate.js';
+import { judgeWrites, type WritePressure, type WriteVerdict } from '../../../src/storage/lsm/upkeep/write-control.js';
+import { statusWait, WriteGate } from '../../../src/storage/lsm/upkeep/write-gate.js';
 
 const MB = 1_000_000;
 const marks = {

@@ -18,9 +18,9 @@ import {
 	opPut,
 	opSetExpiry,
 } from '../../../src/command/command-format.js';
-import { BatchPlan } from '../../../src/storage/lsm/apply-batch.js';
-import { BatchRanges } from '../../../src/storage/lsm/batch-ranges.js';
-import { verifyPartition } from '../../../src/storage/lsm/verify-partition.js';
+import { BatchPlan } from '../../../src/storage/lsm/apply/apply-batch.js';
+import { BatchRanges } from '../../../src/storage/lsm/apply/batch-ranges.js';
+import { verifyPartition } from '../../../src/storage/lsm/inspect/verify-partition.js';
 import { PartitionHarness } from '../../support/partition-harness.js';
 import { testSeed } from '../../support/seed.js';
 import { SimulatedDisk } from '../../support/simulated-disk.js';

@@ -20,7 +20,7 @@ import {
 	requestHeaderSize,
 } from '../../../src/command/command-format.js';
 import { encodeScanOptions, wholeRange } from '../../../src/command/scan-options.js';
-import { CommandResult } from '../../../src/storage/lsm/command-result.js';
+import { CommandResult } from '../../../src/storage/lsm/apply/command-result.js';
 import { LongRead } from '../../../workers/long-reads.js';
 import { PartitionHarness } from '../../support/partition-harness.js';
 import { SimulatedDisk } from '../../support/simulated-disk.js';

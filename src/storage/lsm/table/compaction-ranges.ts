@@ -10,8 +10,8 @@
  */
 import { assert } from '../../../base/assert.js';
 import type { RangeTombstone } from '../entry.js';
-import type { Fragments } from '../range-tombstone-fragments.js';
-import { RangeTombstoneSet } from '../range-tombstone-set.js';
+import type { Fragments } from '../scan/range-tombstone-fragments.js';
+import { RangeTombstoneSet } from '../scan/range-tombstone-set.js';
 import { compareKeys } from './table-meta.js';
 
 /** The first of all keys. */

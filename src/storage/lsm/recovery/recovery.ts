@@ -1,0 +1,391 @@
+/**
+ * Opens what a partition left on disk: manifest, tables, log. Afterwards the tree holds every command the log can prove, the
+ * log's tail is synced, a fresh manifest is live, dead files are gone and an empty segment is ready.
+ *
+ *   manifest ─> tables ─> segments in order of id: groups in order of sequence, from flushedSequence + 1 on, without a gap
+ *
+ * A torn tail ends the replay quietly: nobody was promised what it held. Damage before something that was durable is refused
+ * (or, asked for, cut there; the segments concerned are kept beside the log with the ending .damaged: damaged-log.ts). What an
+ * opening cannot do without gets room on a full disk, too (make-room.ts).
+ *
+ * The head file of the data directory says whether the partition must be there, or must be empty: what it promises and is not
+ * there is refused, and so is data where there can be none yet.
+ */
+import { assert } from '../../../base/assert.js';
+import { hasCode, MillraceError, systemCodeOf } from '../../../base/errors.js';
+import { segmentShortLeaves, segmentShortSizeMin } from '../../../base/limits.js';
+import {
+	commandFlagsOffset,
+	commandKeyOffset,
+	opClear,
+	readCommandKeySize,
+	readCommandSize,
+	sequenceCountOf,
+} from '../../../command/command-format.js';
+import type { FileSystem } from '../../../env/ports.js';
+import { CommandApplier, roomAfterRotation, roomNowhere } from '../apply/command-applier.js';
+import { CommandResult } from '../apply/command-result.js';
+import { parentOf } from '../inspect/checkpoint.js';
+import { keyHash } from '../key-hash.js';
+import { type LeveledTable, LsmTree } from '../lsm-tree.js';
+import { currentFileName, tableFileName, tableIdOf } from '../manifest/manifest-format.js';
+import { ManifestStore } from '../manifest/manifest-store.js';
+import type { PartitionOptions } from '../partition-options.js';
+import { BlockCache } from '../table/block-cache.js';
+import { TableReader } from '../table/table-reader.js';
+import { flushMemtable } from '../upkeep/jobs.js';
+import { hasReserve } from '../upkeep/reserve-file.js';
+import { SegmentAllocator } from '../wal/segment-allocator.js';
+import { prepareSegment } from '../wal/segment-preparer.js';
+import { type SegmentEnd, SegmentReader, type WalGroup } from '../wal/segment-reader.js';
+import { segmentFileName, segmentIdOf } from '../wal/wal-format.js';
+import { damagedEnding, keepDamaged, lossText } from './damaged-log.js';
+import { withRoom } from './make-room.js';
+import { removeOrphans } from './remove-orphans.js';
+
+export interface RecoveredPartition {
+	readonly tree: LsmTree;
+	readonly manifest: ManifestStore;
+	readonly segments: SegmentAllocator;
+	readonly cache: BlockCache;
+	readonly lastSequence: number;
+	readonly lastTimestampMs: number;
+	readonly replayedCount: number;
+	/** The reserve file stands in its size. */
+	readonly hasReserve: boolean;
+	/** What a person should know: tails dropped, damage cut. */
+	readonly notes: readonly string[];
+}
+
+/** What the head file of the data directory says of a partition; undefined: nobody asked. */
+export type Existence = 'new' | 'existing' | undefined;
+
+interface UsedSegment {
+	readonly id: number;
+	readonly lastSequence: number;
+}
+
+class Recovery {
+	readonly #fileSystem: FileSystem;
+	readonly #directory: string;
+	readonly #options: PartitionOptions;
+	readonly #manifest: ManifestStore;
+	readonly #cache: BlockCache;
+	readonly #tree: LsmTree;
+	readonly #used: UsedSegment[] = [];
+	/** Segments without a group, and the bytes of each. */
+	readonly #blanks: { readonly id: number; readonly size: number }[] = [];
+	readonly #notes: string[] = [];
+	readonly #existence: Existence;
+	/** Set when the log goes on after something that is missing: says where. */
+	#gap = '';
+	readonly #applier: CommandApplier;
+	readonly #result = new CommandResult();
+	#lastSequence: number;
+	#lastTimestampMs = 0;
+	#replayedCount = 0;
+
+	constructor(
+		fileSystem: FileSystem,
+		directory: string,
+		options: PartitionOptions,
+		openedAtMs: number,
+		existence: Existence,
+	) {
+		this.#fileSystem = fileSystem;
+		this.#directory = directory;
+		this.#options = options;
+		this.#existence = existence;
+		if (existence === 'existing') this.#refuseAbsent();
+		fileSystem.makeDirectory(directory);
+		// Also when it was there: the process that made it may have ended before this.
+		fileSystem.syncDirectory(parentOf(directory));
+		this.#manifest = ManifestStore.open(fileSystem, directory, { editCountMax: options.manifestEditCountMax });
+		const { tables, flushedSequence } = this.#manifest.state;
+		if (tables.size > 0 || flushedSequence > 0) this.#refuseUnexpectedData();
+		this.#refuseLostTables();
+		this.#cache = new BlockCache(options.blockCacheSize, options.blockSize);
+		this.#lastSequence = this.#manifest.state.flushedSequence;
+		this.#tree = new LsmTree(options, this.#openTables(), openedAtMs);
+		this.#applier = new CommandApplier(this.#tree, options.memtableSize);
+	}
+
+	run(): RecoveredPartition {
+		const ids = [...this.#manifest.state.segments].sort((a, b) => a - b);
+		const reader = new SegmentReader(this.#fileSystem, this.#directory);
+		this.#refuseStrays(reader, ids.at(-1) ?? 0);
+		for (let index = 0; index < ids.length; index++) {
+			const expected = this.#lastSequence + 1;
+			const end = this.#maybeRead(reader, ids[index]);
+			if (end === undefined || this.#gap !== '') {
+				this.#cutAt(reader, ids.slice(index));
+				break;
+			}
+			if (end.isBlank) this.#blanks.push({ id: ids[index], size: end.size });
+			if (this.#lastSequence >= expected) this.#used.push({ id: ids[index], lastSequence: this.#lastSequence });
+		}
+		this.#syncUsed();
+		const segments = this.#readySegments();
+		this.#withRoom(() => this.#manifest.writeFresh());
+		const { reserveFileSize } = this.#options;
+		const isReserveThere = hasReserve(this.#fileSystem, this.#directory, reserveFileSize);
+		removeOrphans(this.#fileSystem, this.#directory, this.#manifest, isReserveThere && reserveFileSize > 0);
+		return {
+			hasReserve: isReserveThere && reserveFileSize > 0,
+			tree: this.#tree,
+			manifest: this.#manifest,
+			segments,
+			cache: this.#cache,
+			lastSequence: this.#lastSequence,
+			lastTimestampMs: this.#lastTimestampMs,
+			replayedCount: this.#replayedCount,
+			notes: this.#notes,
+		};
+	}
+
+	#path(segmentId: number): string {
+		return `${this.#directory}/${segmentFileName(segmentId)}`;
+	}
+
+	#withRoom<T>(step: () => T): T {
+		return withRoom(this.#fileSystem, this.#directory, this.#manifest.state, step);
+	}
+
+	/** Replays a segment; sets the gap when the log cannot go on with it. @returns undefined when it is missing or no segment */
+	#maybeRead(reader: SegmentReader, id: number): SegmentEnd | undefined {
+		try {
+			reader.load(id);
+		} catch (error) {
+			if (!hasCode(error, 'MILLRACE_CORRUPT')) throw error;
+			this.#gap = error.message;
+			return undefined;
+		}
+		const end = reader.visit((group) => this.#replay(id, group));
+		if (end.provenSequence > this.#lastSequence && this.#gap === '') {
+			this.#gap = `${this.#path(id)} is damaged at offset ${end.offset}`;
+		}
+		return end;
+	}
+
+	#openTables(): LeveledTable[] {
+		return [...this.#manifest.state.tables.values()].map((entry) => {
+			const path = `${this.#directory}/${tableFileName(entry.id)}`;
+			if (!this.#fileSystem.exists(path)) {
+				throw new MillraceError('MILLRACE_CORRUPT', `${path} is missing, though the manifest names it`);
+			}
+			const table = TableReader.open(this.#fileSystem, path, entry.id, this.#cache);
+			return { table, level: entry.level };
+		});
+	}
+
+	#replay(segmentId: number, group: WalGroup): void {
+		const last = group.firstSequence + group.count - 1;
+		if (group.count > 0) this.#refuseUnexpectedData();
+		if (last <= this.#lastSequence) return;
+		if (group.firstSequence > this.#lastSequence + 1 && this.#gap === '') {
+			this.#gap =
+				`${this.#path(segmentId)}: the group at offset ${group.offset} begins with sequence ${group.firstSequence}, but the ` +
+				`log before it ends at ${this.#lastSequence}: a segment or a part of one is lost`;
+		}
+		if (this.#gap !== '') return;
+		this.#lastTimestampMs = Math.max(this.#lastTimestampMs, group.timestampMs);
+		let at = group.payloadOffset;
+		for (let sequence = group.firstSequence; sequence <= last; ) {
+			const count = sequenceCountOf(group.bytes, at);
+			// A batch is never cut in two: not by a flush, nor by a segment.
+			assert(sequence > this.#lastSequence || sequence + count - 1 <= this.#lastSequence, 'commands are whole');
+			if (sequence > this.#lastSequence) this.#applyOne(group, at, sequence, count);
+			at += readCommandSize(group.bytes, at);
+			sequence += count;
+		}
+		assert(at === group.payloadOffset + group.payloadSize, 'the commands fill the group');
+	}
+
+	#applyOne(group: WalGroup, at: number, sequence: number, count: number): void {
+		const { bytes, timestampMs } = group;
+		if (bytes[at] === opClear) {
+			if (!this.#tree.maybeFreeArena()) this.#flushAll();
+			const removeTables = this.#tree.clear(sequence);
+			this.#manifest.state.apply({ removeTables, flushedSequence: sequence });
+		} else {
+			const keySize = readCommandKeySize(bytes, at);
+			const hash = keyHash(bytes, at + commandKeyOffset(bytes[at + commandFlagsOffset]), keySize);
+			const room = this.#applier.prepare(sequence, timestampMs, hash, bytes, at);
+			if (room === roomNowhere) this.#refuseSmallMemtable(group, at, sequence, hash);
+			if (room === roomAfterRotation) this.#flushAll();
+			this.#applier.apply(sequence, timestampMs, hash, bytes, at, this.#result);
+			assert(this.#result.hasWritten, `sequence ${sequence} wrote when it was logged, and writes again`);
+		}
+		this.#lastSequence = sequence + count - 1;
+		this.#replayedCount++;
+	}
+
+	/** The partition was last open with larger memtables, and a write in its log needs one of those. */
+	#refuseSmallMemtable(group: WalGroup, at: number, sequence: number, hash: number): never {
+		const needed = this.#applier.maybeNeededSize(sequence, group.timestampMs, hash, group.bytes, at);
+		assert(needed !== undefined, 'a memtable held what was logged');
+		throw new MillraceError(
+			'MILLRACE_OPTION',
+			`the log of ${this.#directory} holds a write that no memtable of ${this.#options.memtableSize} bytes holds: open it with ` +
+				`a memtableSize of ${needed}; once everything is flushed, a smaller one does`,
+		);
+	}
+
+	/** Memory is full in the middle of a replay: write a table here and now. Named by the fresh manifest at the end. */
+	#flushAll(): void {
+		assert(this.#tree.maybeFreeArena(), 'nothing but flushed memtables holds an arena during a replay');
+		this.#tree.rotate();
+		const memtable = this.#tree.pinOldestImmutable();
+		assert(memtable !== undefined, 'a memtable was rotated out');
+		// A table's id is promised on the disk before the table is there.
+		if (!this.#manifest.isFresh) this.#withRoom(() => this.#manifest.writeFresh());
+		const { state } = this.#manifest;
+		const id = this.#manifest.takeFileIds(1);
+		const { blockSize } = this.#options;
+		const { arena } = memtable.value;
+		const meta = this.#withRoom(() => flushMemtable(this.#fileSystem, this.#directory, arena, id, blockSize));
+		const path = `${this.#directory}/${tableFileName(id)}`;
+		const table = meta && TableReader.open(this.#fileSystem, path, id, this.#cache);
+		const addTables = meta === undefined ? [] : [{ id, level: 0, size: meta.size }];
+		state.apply({ addTables, flushedSequence: memtable.value.maxSequence });
+		this.#tree.installFlush(memtable, table);
+		memtable.unpin();
+	}
+
+	/** Replayed groups may still be only in the page cache; what is served must be durable. */
+	#syncUsed(): void {
+		for (const { id } of this.#used) {
+			const file = this.#fileSystem.open(this.#path(id), 'write');
+			file.sync();
+			file.close();
+		}
+	}
+
+	/** The log has a hole: refuse, or (asked for) end it here and keep the segments from here on out of the way. */
+	#cutAt(reader: SegmentReader, ids: readonly number[]): void {
+		this.#refuseUnexpectedData();
+		const loss = lossText(this.#fileSystem, this.#directory, reader, ids, this.#lastSequence);
+		if (this.#options.damagedLog === 'refuse') {
+			throw new MillraceError(
+				'MILLRACE_CORRUPT',
+				`${this.#gap} (${loss}). Restore a backup; or open with the option damagedLog: 'truncate' (millrace serve ` +
+					`--damaged-log truncate) to keep everything up to sequence ${this.#lastSequence} and give up the rest`,
+			);
+		}
+		this.#notes.push(
+			`${this.#gap}: everything after sequence ${this.#lastSequence} was given up, as asked (${loss}); the segments are ` +
+				`kept with the ending ${damagedEnding}`,
+		);
+		// Before any manifest does without them: a crash from here on finds their bytes under one of two names.
+		this.#withRoom(() => keepDamaged(this.#fileSystem, this.#directory, ids));
+		if (!this.#tree.active.isEmpty) this.#flushAll();
+		this.#manifest.state.apply({ removeSegments: ids, flushedSequence: this.#lastSequence });
+	}
+
+	/** The head file is written when all partitions are there: it promises this one. */
+	#refuseAbsent(): void {
+		const current = `${this.#directory}/${currentFileName}`;
+		if (this.#fileSystem.exists(current)) return;
+		throw new MillraceError(
+			'MILLRACE_CORRUPT',
+			`${current} is missing, though the head file of the data directory promises this partition: restore it from a backup`,
+		);
+	}
+
+	/** The head file is written before anything else is: data without one show that it is lost. */
+	#refuseUnexpectedData(): void {
+		if (this.#existence !== 'new') return;
+		throw new MillraceError(
+			'MILLRACE_CORRUPT',
+			`${this.#directory} holds data, but the directory above it has no head file (MILLRACE), which says how many partitions ` +
+				'there are: it is lost, or this is a checkpoint that was cut off. Restore the head file from a backup or a checkpoint ' +
+				'of this database: it is the same in all of them',
+		);
+	}
+
+	/** Ids are promised by the manifest before a table gets one, so a table beyond them was promised by a record that is lost. */
+	#refuseLostTables(): void {
+		const { state, promisesIds, number } = this.#manifest;
+		if (!promisesIds) return;
+		for (const name of this.#fileSystem.list(this.#directory)) {
+			if (tableIdOf(name) < state.nextFileId) continue;
+			throw new MillraceError(
+				'MILLRACE_CORRUPT',
+				`${this.#directory}/${name} is newer than all that manifest ${number} knows: the manifest is an old one, or has lost ` +
+					'records. Restore a backup, or move that file away to give up what it holds',
+			);
+		}
+	}
+
+	/**
+	 * A segment is named before it is written, and a released one is older than some that are named. So groups in a segment that
+	 * is newer than all named ones show that the manifest lost a record (a damaged last one looks like a torn one), or is gone.
+	 */
+	#refuseStrays(reader: SegmentReader, newestId: number): void {
+		for (const name of this.#fileSystem.list(this.#directory)) {
+			const id = segmentIdOf(name);
+			if (id <= newestId || !reader.holdsGroups(id)) continue;
+			throw new MillraceError(
+				'MILLRACE_CORRUPT',
+				`${this.#path(id)} holds data, though the manifest does not name it: the manifest's last record, or ${this.#directory}/` +
+					'CURRENT, is lost. Restore a backup, or move that file away to give up what it holds',
+			);
+		}
+	}
+
+	/**
+	 * A blank segment after all used ones becomes the active one; further ones are spares; others leave the manifest. A segment
+	 * that holds anything of its own, be it only groups that nobody was promised, is never written again under its number.
+	 */
+	#readySegments(): SegmentAllocator {
+		const { state } = this.#manifest;
+		const lastUsed = this.#used.at(-1)?.id ?? 0;
+		const { segmentSize } = this.#options;
+		// A short one, made when the disk was full, would not do as a spare.
+		const empty = this.#blanks.filter(({ id, size }) => id > lastUsed && size >= segmentSize).map(({ id }) => id);
+		const kept = new Set([...this.#used.map(({ id }) => id), ...empty]);
+		state.apply({ removeSegments: [...state.segments].filter((id) => !kept.has(id)) });
+		let active = empty.shift();
+		let activeSize = segmentSize;
+		if (active === undefined) {
+			active = this.#manifest.takeFileIds(1);
+			activeSize = this.#prepareSegment(active);
+			state.apply({ addSegments: [active] });
+		}
+		const segments = new SegmentAllocator(segmentSize, active, this.#used, activeSize);
+		for (const id of empty) segments.addSpare(id);
+		return segments;
+	}
+
+	/** @returns its size: less than asked for when the disk has no room for more, so that deletes have a log to go to */
+	#prepareSegment(id: number): number {
+		const { segmentSize } = this.#options;
+		const prepare = (size: number): number => {
+			prepareSegment(this.#fileSystem, this.#directory, id, size);
+			return size;
+		};
+		try {
+			return this.#withRoom(() => prepare(segmentSize));
+		} catch (error) {
+			const room = this.#fileSystem.freeBytes(this.#directory) - segmentShortLeaves;
+			if (systemCodeOf(error) !== 'ENOSPC' || room < segmentShortSizeMin || room >= segmentSize) throw error;
+			return prepare(room - (room % 8));
+		}
+	}
+}
+
+/**
+ * Recovers a partition, or creates it in an empty directory.
+ * @param openedAtMs what the clock shows
+ * @param existence whether it must be there, or must be empty
+ * @throws MILLRACE_CORRUPT, MILLRACE_FORMAT_NEWER, or the system's error
+ */
+export function recoverPartition(
+	fileSystem: FileSystem,
+	directory: string,
+	options: PartitionOptions,
+	openedAtMs: number,
+	existence?: Existence,
+): RecoveredPartition {
+	return new Recovery(fileSystem, directory, options, openedAtMs, existence).run();
+}
