@@ -1,7 +1,7 @@
 /**
  * A checkpoint of a whole database: a data directory of its own, made while the database goes on. Each partition makes its part
- * (storage/lsm/inspect/checkpoint.ts), consistent in itself. It gets the name asked for when it is complete, so that what a crash cut off
- * is not taken for one: an empty partition has nothing that would show that others are missing.
+ * (storage/lsm/inspect/checkpoint.ts), consistent in itself. It gets the name asked for when it is complete, so that what a
+ * crash cut off is not taken for one: an empty partition has nothing that would show that others are missing.
  *
  *   <target>.unfinished ─> partition-000 … in parallel, by the partitions ─> MILLRACE ─> renamed to <target>
  */
