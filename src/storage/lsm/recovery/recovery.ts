@@ -357,7 +357,10 @@ class Recovery {
 		return segments;
 	}
 
-	/** @returns its size: less than asked for when the disk has no room for more, so that deletes have a log to go to */
+	/**
+	 * @returns its size: less than asked for when the disk has no room for more, so that deletes have a log to go to. A
+	 * partition that holds nothing has nothing to delete, and says that the disk is too small.
+	 */
 	#prepareSegment(id: number): number {
 		const { segmentSize } = this.#options;
 		const prepare = (size: number): number => {
@@ -368,7 +371,8 @@ class Recovery {
 			return this.#withRoom(() => prepare(segmentSize));
 		} catch (error) {
 			const room = this.#fileSystem.freeBytes(this.#directory) - segmentShortLeaves;
-			if (systemCodeOf(error) !== 'ENOSPC' || room < segmentShortSizeMin || room >= segmentSize) throw error;
+			const isUseful = this.#lastSequence > 0 && room >= segmentShortSizeMin && room < segmentSize;
+			if (systemCodeOf(error) !== 'ENOSPC' || !isUseful) throw error;
 			return prepare(room - (room % 8));
 		}
 	}
