@@ -1,7 +1,7 @@
 /**
  * Requests of administration: rare, some of them answered only when a job is done. Runs on the partition's thread.
  *
- *   at once            opStats, opBarrier, opSnapshot, opReleaseSnapshot, opExplain
+ *   at once            opStats, opBarrier, opSnapshot, opReleaseSnapshot, opExplain, opEstimate, opForget, opTransactions
  *   when flushed       opFlush; opCheckpoint and opCompact, which then go on
  *   when jobs are done opCheckpoint, opCompact, opVerify
  *
@@ -16,17 +16,21 @@ import {
 	opBarrier,
 	opCheckpoint,
 	opCompact,
+	opEstimate,
 	opExplain,
 	opFlush,
+	opForget,
 	opReleaseSnapshot,
 	opSnapshot,
 	opStats,
+	opTransactions,
 	opVerify,
 	readCommandArgument,
 	readCommandKeySize,
 	readCommandValueSize,
 	requestHeaderSize,
 } from '../src/command/command-format.js';
+import { decodeScanOptions } from '../src/command/scan-options.js';
 import { CommandResult } from '../src/storage/lsm/apply/command-result.js';
 import { statusWait } from '../src/storage/lsm/upkeep/maintenance.js';
 import type { RingHost } from './partition-host.js';
@@ -83,6 +87,19 @@ export class AdminRequests {
 			case opReleaseSnapshot: {
 				const sequence = readCommandArgument(request, offset + requestHeaderSize);
 				if (!partition.releaseSnapshot(sequence)) result.status = statusNotFound;
+				break;
+			}
+			case opForget:
+				partition.transactions.forget(boundsOf(request, offset)[1].toString('hex'));
+				break;
+			case opTransactions:
+				this.#setJson(partition.transactions.report());
+				break;
+			case opEstimate: {
+				const [, options] = boundsOf(request, offset);
+				const range = decodeScanOptions(options, 0, options.length);
+				if (range === undefined) result.setError('MILLRACE_ARGUMENT', 'the range is not laid out as it should be');
+				else result.number = partition.estimate(range);
 				break;
 			}
 			default:

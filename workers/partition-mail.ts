@@ -50,6 +50,7 @@ export class PartitionMail {
 		for (;;) {
 			const received = receiveMessageOnPort(this.#port) as { message: MailToPartition } | undefined;
 			if (received === undefined) return true;
+			if (received.message.type !== 'outcome') continue;
 			const { id, outcome } = received.message;
 			const job = this.#jobs.get(id);
 			this.#jobs.delete(id);

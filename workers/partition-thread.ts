@@ -50,6 +50,6 @@ export function openPartitionThread(boot: PartitionBoot): PartitionThread | unde
 	}
 	const { stallTimeoutMs } = partitionOptions(boot.storageOptions);
 	const { replayedCount, notes } = host.partition.recovery;
-	post({ type: 'ready', replayedCount, notes });
+	post({ type: 'ready', replayedCount, notes, transactions: host.partition.transactions.report() });
 	return { host, loop: new PartitionLoop(host, requests, replies, stallTimeoutMs) };
 }

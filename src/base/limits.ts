@@ -136,6 +136,25 @@ export const threadMemorySize = 24 * MiB;
 /** Bytes of a Node.js process with nothing but its main thread. */
 export const processMemorySize = 64 * MiB;
 
+// --- embedded -------------------------------------------------------------------------------------
+
+/** Worker threads of the application attached to a database at once. Each costs three rings for each partition. */
+export const attachedThreadCountMax = 32;
+/** Bytes of each request, reply and commit ring of an attached thread. */
+export const attachedRingSizeDefault = 1 * MiB;
+/** Bytes of requests one thread has under way, replies not counted; more wait, and then the caller is refused. */
+export const inFlightSizeMaxDefault = 32 * MiB;
+/** Bytes of calls that may wait for that window; a program that goes on without awaiting gets MILLRACE_BUSY. */
+export const waitingCallsSizeMax = 256 * MiB;
+/** Replies set aside by a partition for one thread that does not take them: it takes no more of its requests meanwhile. */
+export const replyBacklogSizeMax = 64 * MiB;
+/** Bytes of prepared and undecided batches of one partition. */
+export const preparedSizeMax = 64 * MiB;
+/** Times a batch over several partitions is tried anew when it meets another at a key. */
+export const batchRetryCountMax = 1000;
+/** Tables whose names fit the shared view of a partition: 2 TB of them. */
+export const sharedViewTableCountMax = 65_536;
+
 // --- server ---------------------------------------------------------------------------------------
 
 /** Commands of one connection in flight; also the size of its reorder window. Power of two. */

@@ -7,7 +7,9 @@
  *   batch     opBatch's value: u32 count | count commands (writes of one key, or opDeleteRange), end to end
  *   scan      opScan's and opCount's value, empty or: 0 u8 scan flags | 1 u8 0 | 2 u16 lowerSize | 4 u16 upperSize | 6 u16 0
  *             | 8 u32 pageSizeMax (0: our choice) | 12 u32 0 | 16 lower | upper
- *   request   0 u32 sink | 4 u32 sequence | 8 u32 part | 12 u32 reserved (0) | 16 command
+ *   prepare   opPrepare's value: 16 bytes transaction id | u16 coordinator | u16 0 | as batch
+ *   decide    opDecide's value: 16 bytes transaction id | u8 1 commit, 0 abort | 3 bytes 0
+ *   request   0 u32 sink | 4 u32 sequence | 8 u32 part | 12 u32 channel (24 bits), durability << 24 | 16 command
  *   reply     0 u32 sink | 4 u32 sequence | 8 u32 part | 12 u8 status | 13 u8 kind | 14 u16 reserved (0)
  *             | 16 f64 number | 24 payload
  *
@@ -61,6 +63,17 @@ export const opDeleteRange = 70;
 export const opBatch = 71;
 /** Moves a sliding expiry on: argument = the new expiresAtMs. Made by the partition itself when such a key is read. */
 export const opTouch = 72;
+/**
+ * The part of a batch over several partitions that is this one's (layout above; docs/architecture.md, "Batches over partitions").
+ * Checks its conditions, and keeps its keys until opDecide. -> ok; not found: a condition was unmet, number = that command's index;
+ * MILLRACE_BUSY: one of its keys is another such batch's: abort, and try again.
+ */
+export const opPrepare = 73;
+/**
+ * What became of a prepared batch. In the coordinator's log it is the decision. -> ok, number = version of the last command (abort:
+ * 0); not found: nothing is prepared under this id (it was decided before).
+ */
+export const opDecide = 74;
 
 /** -> number = exact count of live entries in a range; a scan, done in slices. Key, value, sequence as in opScan. */
 export const opCount = 128;
@@ -72,7 +85,10 @@ export const opBarrier = 130;
 export const opFlush = 131;
 /** Orderly end: commits, syncs, closes files, answers, and the worker ends. Key empty. */
 export const opShutdown = 132;
-/** Pins what is stored now. Key empty. -> number = the snapshot's sequence, to read at and to release */
+/**
+ * Pins what is stored now, or with an argument (an i32 epoch of database-memory.ts) what was when the partition first knew of that epoch.
+ * Key empty. -> number = the snapshot's sequence, to read at and to release
+ */
 export const opSnapshot = 133;
 /** argument = sequence of a snapshot; one release for each opSnapshot. Key empty. -> ok, or not found */
 export const opReleaseSnapshot = 134;
@@ -84,6 +100,12 @@ export const opCheckpoint = 136;
 export const opVerify = 137;
 /** -> payload = JSON: what a read of the key touches, and how long each step took */
 export const opExplain = 138;
+/** value = transaction id: everybody has carried out what was decided here, so that the decision may be forgotten. */
+export const opForget = 139;
+/** -> payload = JSON of a TransactionReport (transaction.ts): what is in doubt here, and what was decided. Key empty. */
+export const opTransactions = 140;
+/** -> number = about how many live entries a range has, from what is known without reading it. Key, value as in opCount. */
+export const opEstimate = 141;
 
 export const flagArgument = 1;
 /** opPut: only when the key is absent. */
@@ -117,6 +139,14 @@ export const scanOptionsHeaderSize = 16;
 
 /** u32 count of commands, which follow end to end. */
 export const batchHeaderSize = 4;
+
+/** A transaction id: 16 bytes nobody else has; the first four are the gate slot of the thread that drives it (u32). */
+export const transactionIdSize = 16;
+export const prepareCoordinatorOffset = 16;
+/** Where the batch of a prepare begins. */
+export const prepareHeaderSize = 20;
+export const decideOutcomeOffset = 16;
+export const decideSize = 20;
 
 export function isRead(opcode: number): boolean {
 	return opcode < 64;
@@ -218,7 +248,17 @@ export function readCommandSequence(bytes: Uint8Array, offset: number): number {
 export const requestSinkOffset = 0;
 export const requestSequenceOffset = 4;
 export const requestPartOffset = 8;
+/** Which of the partition's channels the reply goes to (low 24 bits), and when: a durability wish (high 8 bits). */
+export const requestChannelOffset = 12;
 export const requestHeaderSize = 16;
+export const channelMask = 0xff_ffff;
+export const durabilityShift = 24;
+/** As the database's durability says. */
+export const wishDefault = 0;
+/** The reply to a write need not wait for the log: 'none'. */
+export const wishNone = 1;
+/** The reply to a write waits until the log is synced: 'always'. */
+export const wishAlways = 2;
 
 // --- reply ----------------------------------------------------------------------------------------
 

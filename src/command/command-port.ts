@@ -39,6 +39,8 @@ export interface CommandPort {
 	/**
 	 * Copies a command into the request ring of `partition`. It becomes visible to the partition at the end of the
 	 * turn, with all others.
+	 * @param commandSequence what flagSequence is about
+	 * @param wish when the reply to a write may leave: wishDefault, wishNone or wishAlways
 	 * @returns false when the ring is full: nothing was taken, and the sink's `onRoom` will be called
 	 */
 	submit(
@@ -55,5 +57,7 @@ export interface CommandPort {
 		value: Uint8Array,
 		valueOffset: number,
 		valueSize: number,
+		commandSequence?: number,
+		wish?: number,
 	): boolean;
 }

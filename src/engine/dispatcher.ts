@@ -12,6 +12,7 @@ import { readF64, readU32, writeU32 } from '../base/bytes.js';
 import { frameSizeMax } from '../base/limits.js';
 import {
 	commandSize,
+	durabilityShift,
 	encodeCommand,
 	replyHeaderSize,
 	replyKindOffset,
@@ -20,16 +21,18 @@ import {
 	replySequenceOffset,
 	replySinkOffset,
 	replyStatusOffset,
+	requestChannelOffset,
 	requestHeaderSize,
 	requestPartOffset,
 	requestSequenceOffset,
 	requestSinkOffset,
+	wishDefault,
 } from '../command/command-format.js';
 import type { CommandPort, ReplySink } from '../command/command-port.js';
 import { PortBellOwner } from '../ring/bell.js';
 import type { RingConsumer } from '../ring/ring-consumer.js';
+import type { RingProducer } from '../ring/ring-producer.js';
 import type { Router } from '../routing/router.js';
-import type { PartitionLink } from './partition-link.js';
 
 /** Turns without a reply before the loop sleeps. Measured: docs/decisions.md, "polling". */
 const emptyTurnsMax = 8;
@@ -39,9 +42,18 @@ const repliesPerTurnMax = 16_384;
 const sinkIndexBits = 18;
 const sinkIndexMask = (1 << sinkIndexBits) - 1;
 
+/** This thread's rings to and from one partition. */
+export interface Channel {
+	/** The partition's number for them. */
+	readonly channel: number;
+	readonly requests: RingProducer;
+	readonly replies: RingConsumer;
+	readonly heldReplies: RingConsumer;
+}
+
 export class Dispatcher implements CommandPort {
 	readonly #router: Router;
-	#links: readonly PartitionLink[] = [];
+	#links: readonly Channel[] = [];
 	readonly #bell: PortBellOwner;
 	readonly #sinks: (ReplySink | undefined)[] = [];
 	readonly #sinkNumbers: number[] = [];
@@ -65,7 +77,7 @@ export class Dispatcher implements CommandPort {
 	}
 
 	/** The partitions, in order of their numbers. Before the first command. */
-	connect(links: readonly PartitionLink[]): void {
+	connect(links: readonly Channel[]): void {
 		this.#links = links;
 	}
 
@@ -119,6 +131,8 @@ export class Dispatcher implements CommandPort {
 		value: Uint8Array,
 		valueOffset: number,
 		valueSize: number,
+		commandSequence = 0,
+		wish = wishDefault,
 	): boolean {
 		const ring = this.#links[partition].requests;
 		const at = ring.reserve(requestHeaderSize + commandSize(flags, keySize, valueSize));
@@ -130,9 +144,22 @@ export class Dispatcher implements CommandPort {
 		writeU32(target, at + requestSinkOffset, sink);
 		writeU32(target, at + requestSequenceOffset, sequence);
 		writeU32(target, at + requestPartOffset, part);
-		writeU32(target, at + requestPartOffset + 4, 0);
+		writeU32(target, at + requestChannelOffset, this.#links[partition].channel | (wish << durabilityShift));
 		const command = at + requestHeaderSize;
-		encodeCommand(target, command, opcode, flags, argument, key, keyOffset, keySize, value, valueOffset, valueSize);
+		encodeCommand(
+			target,
+			command,
+			opcode,
+			flags,
+			argument,
+			key,
+			keyOffset,
+			keySize,
+			value,
+			valueOffset,
+			valueSize,
+			commandSequence,
+		);
 		ring.commit();
 		this.#inFlight++;
 		if (!this.#isScheduled) this.#schedule();

@@ -11,6 +11,7 @@ import { codeOf, MillraceError, statusOk } from '../base/errors.js';
 import { partitionCountMax, syncIntervalMsDefault } from '../base/limits.js';
 import { opShutdown, replyMessage } from '../command/command-format.js';
 import type { ReplySink } from '../command/command-port.js';
+import { createDatabaseMemory } from '../command/database-memory.js';
 import type { Durability } from '../command/worker-boot.js';
 import type { FileSystem } from '../env/ports.js';
 import { PortBellOwner } from '../ring/bell.js';
@@ -24,7 +25,7 @@ import {
 	partitionDirectoryName,
 } from './data-directory.js';
 import { Dispatcher } from './dispatcher.js';
-import { PartitionLink } from './partition-link.js';
+import { PartitionLink, type StorageMemory } from './partition-link.js';
 
 export interface EngineOptions {
 	readonly directory: string;
@@ -38,9 +39,18 @@ export interface EngineOptions {
 	readonly syncIntervalMs?: number | undefined;
 	/** What each partition's storage is told, when there are so many. @throws MILLRACE_OPTION when it does not go together */
 	readonly storageOptionsFor?: ((partitionCount: number) => Readonly<Record<string, number | string>>) | undefined;
+	/** Sizes of the memory that the storage of each partition shares. */
+	readonly storageMemoryFor?: ((partitionCount: number) => StorageMemorySizes) | undefined;
 	/** Things a person should read: recovery notes, trouble. */
 	readonly onNote?: ((text: string) => void) | undefined;
 	readonly onDeath?: ((error: MillraceError) => void) | undefined;
+}
+
+/** What the storage wants shared for each partition. */
+export interface StorageMemorySizes {
+	readonly viewSize: number;
+	readonly arenaCount: number;
+	readonly arenaSize: number;
 }
 
 /** One partition for each core beside the main thread's. */
@@ -57,6 +67,7 @@ export class Engine {
 	readonly #options: EngineOptions;
 	readonly #directory: DataDirectory;
 	readonly #pool: BackgroundPool;
+	readonly #databaseMemory = createDatabaseMemory();
 	readonly #links: PartitionLink[];
 	#closing: Promise<void> | undefined;
 	#death: MillraceError | undefined;
@@ -130,6 +141,14 @@ export class Engine {
 		this.#directory.lock.release();
 	}
 
+	/** Pages that nobody touches take no memory. */
+	#makeStorageMemory(): StorageMemory {
+		const sizes = this.#options.storageMemoryFor?.(this.partitionCount);
+		const { viewSize, arenaCount, arenaSize } = sizes ?? { viewSize: 0, arenaCount: 0, arenaSize: 0 };
+		const arenas = Array.from({ length: arenaCount }, () => new SharedArrayBuffer(arenaSize));
+		return { view: new SharedArrayBuffer(viewSize), arenas };
+	}
+
 	#spawn(partition: number, mainBell: SharedArrayBuffer): PartitionLink {
 		const { durability, syncIntervalMs, storageOptionsFor, partitionWorkerUrl, logWorkerUrl, onNote } = this.#options;
 		return new PartitionLink({
@@ -139,6 +158,8 @@ export class Engine {
 			durability: durability ?? 'always',
 			syncIntervalMs: syncIntervalMs ?? syncIntervalMsDefault,
 			storageOptions: storageOptionsFor?.(this.partitionCount) ?? {},
+			databaseMemory: this.#databaseMemory,
+			storageMemory: this.#makeStorageMemory(),
 			partitionWorkerUrl,
 			logWorkerUrl,
 			mainBell,

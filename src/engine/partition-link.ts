@@ -21,6 +21,12 @@ import { RingConsumer } from '../ring/ring-consumer.js';
 import { createRing } from '../ring/ring-format.js';
 import { RingProducer } from '../ring/ring-producer.js';
 
+/** What the storage of a partition shares with whoever reads it without a message. */
+export interface StorageMemory {
+	readonly view: SharedArrayBuffer;
+	readonly arenas: readonly SharedArrayBuffer[];
+}
+
 export interface LinkOptions {
 	readonly partition: number;
 	readonly directory: string;
@@ -31,6 +37,9 @@ export interface LinkOptions {
 	readonly storageOptions: Readonly<Record<string, number | string>>;
 	readonly partitionWorkerUrl: URL;
 	readonly logWorkerUrl: URL;
+	/** Epoch and gate of the database. */
+	readonly databaseMemory: SharedArrayBuffer;
+	readonly storageMemory: StorageMemory;
 	/** The flag of the main thread's bell, shared by all partitions. */
 	readonly mainBell: SharedArrayBuffer;
 	/** A message that main is needed: there are replies. */
@@ -48,6 +57,8 @@ export interface PartitionReady {
 }
 
 export class PartitionLink {
+	/** The opener's own. */
+	readonly channel = 0;
 	readonly requests: RingProducer;
 	readonly replies: RingConsumer;
 	readonly heldReplies: RingConsumer;
@@ -58,6 +69,7 @@ export class PartitionLink {
 	readonly #memory: PartitionMemory;
 	readonly #bell: ThreadBell;
 	readonly #mail: MessagePort;
+	readonly #logControl: MessagePort;
 	readonly #bellPorts: MessagePort[] = [];
 	readonly #workers: Worker[];
 	#isEnding = false;
@@ -86,10 +98,12 @@ export class PartitionLink {
 		const replyOversize = new MessageChannel();
 		const commitOversize = new MessageChannel();
 		const logOversize = new MessageChannel();
+		const logControl = new MessageChannel();
 		this.requests = new RingProducer(this.#memory.requestRing, this.#bell, requestOversize.port1);
 		this.replies = new RingConsumer(this.#memory.replyRing, this.#bell, replyOversize.port1);
 		this.heldReplies = new RingConsumer(this.#memory.commitRing, this.#bell, commitOversize.port1);
 		this.#mail = mail.port1;
+		this.#logControl = logControl.port1;
 		this.#mail.on('message', (message: MailToMain) => this.#onMail(message));
 		const partitionWorker = this.#spawnPartitionWorker({
 			mailPort: mail.port2,
@@ -98,7 +112,7 @@ export class PartitionLink {
 			commitOversizePort: commitOversize.port2,
 			logOversizePort: logOversize.port1,
 		});
-		this.#workers = [this.#spawnLogWorker(logOversize.port2), partitionWorker];
+		this.#workers = [this.#spawnLogWorker(logOversize.port2, logControl.port2), partitionWorker];
 		this.ended = new Promise((resolve) => {
 			partitionWorker.once('exit', () => {
 				this.#isOver = true;
@@ -118,10 +132,11 @@ export class PartitionLink {
 		this.#isOver = true;
 		await Promise.all(this.#workers.map((worker) => worker.terminate()));
 		this.#mail.close();
+		this.#logControl.close();
 		for (const port of this.#bellPorts) port.close();
 	}
 
-	#spawnLogWorker(logOversizePort: MessagePort): Worker {
+	#spawnLogWorker(logOversizePort: MessagePort, controlPort: MessagePort): Worker {
 		const { partition, directory, durability, syncIntervalMs, logWorkerUrl } = this.#options;
 		const bellPort = this.#makeBellPort();
 		const boot: LogBoot = {
@@ -132,8 +147,9 @@ export class PartitionLink {
 			syncIntervalMs,
 			bellPort,
 			logOversizePort,
+			controlPort,
 		};
-		return this.#spawn(logWorkerUrl, 'log worker', boot, [bellPort, logOversizePort]);
+		return this.#spawn(logWorkerUrl, 'log worker', boot, [bellPort, logOversizePort, controlPort]);
 	}
 
 	#spawnPartitionWorker(
@@ -142,13 +158,15 @@ export class PartitionLink {
 			'mailPort' | 'requestOversizePort' | 'replyOversizePort' | 'commitOversizePort' | 'logOversizePort'
 		>,
 	): Worker {
-		const { partition, directory, isNew, storageOptions, partitionWorkerUrl } = this.#options;
+		const { partition, directory, isNew, storageOptions, partitionWorkerUrl, databaseMemory } = this.#options;
 		const bellPort = this.#makeBellPort();
 		const boot: PartitionBoot = {
 			partition,
 			directory,
 			isNew,
 			memory: this.#memory,
+			databaseMemory,
+			...this.#options.storageMemory,
 			storageOptions,
 			bellPort,
 			...ports,
@@ -198,7 +216,7 @@ export class PartitionLink {
 			this.#settleReady = undefined;
 		} else if (message.type === 'note') {
 			this.#options.onNote(message.text);
-		} else {
+		} else if (message.type === 'job') {
 			void this.#runJob(message.id, message.directory, message.job);
 		}
 	}
@@ -206,7 +224,7 @@ export class PartitionLink {
 	async #runJob(id: number, directory: string, job: unknown): Promise<void> {
 		const outcome = await this.#options.runJob({ directory, job });
 		if (this.#isOver) return;
-		const mail: MailToPartition = { id, outcome };
+		const mail: MailToPartition = { type: 'outcome', id, outcome };
 		this.#mail.postMessage(mail);
 		Atomics.add(new Int32Array(this.#memory.shared), sharedMailWord, 1);
 		this.#bell.ring();

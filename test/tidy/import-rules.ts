@@ -22,9 +22,12 @@ const importTable: Record<string, readonly string[]> = {
 	client: ['base', 'codec', 'command', 'net', 'protocol/frame'],
 	server: ['*'],
 	cli: ['base', 'client', 'server'],
-	// src/index.ts and src/open.ts: the package's front door, and what wires an embedded database.
+	// The abstract-level adapter: a package of its own on top of the embedded database.
+	level: ['base', 'command', 'engine', 'open'],
+	// src/index.ts, src/open.ts and src/attach.ts: the package's front door, and what wires a database in its threads.
 	index: ['*'],
 	open: ['*'],
+	attach: ['*'],
 };
 
 /** Rooms that may touch files: env for everyone, cli for the user's own import and export files. */

