@@ -65,12 +65,13 @@ export const opBatch = 71;
 export const opTouch = 72;
 /**
  * The part of a batch over several partitions that is this one's (layout above; docs/architecture.md, "Batches over partitions").
- * Checks its conditions, and keeps its keys until opDecide. -> ok; not found: a condition was unmet, number = that command's index;
- * MILLRACE_BUSY: one of its keys is another such batch's: abort, and try again.
+ * Checks its conditions, and keeps its keys until opDecide. -> ok; not found: a condition was unmet, number = that
+ * command's index; MILLRACE_BUSY: one of its keys is another such batch's: abort, and try again.
  */
 export const opPrepare = 73;
 /**
- * What became of a prepared batch. In the coordinator's log it is the decision. -> ok, number = version of the last command (abort:
+ * What became of a prepared batch. In the coordinator's log it is the decision. -> ok, number = version of the last command
+ * (abort:
  * 0); not found: nothing is prepared under this id (it was decided before).
  */
 export const opDecide = 74;
@@ -86,7 +87,8 @@ export const opFlush = 131;
 /** Orderly end: commits, syncs, closes files, answers, and the worker ends. Key empty. */
 export const opShutdown = 132;
 /**
- * Pins what is stored now, or with an argument (an i32 epoch of database-memory.ts) what was when the partition first knew of that epoch.
+ * Pins what is stored now, or with an argument (an i32 epoch of database-memory.ts) what was when the partition first knew
+ * of that epoch.
  * Key empty. -> number = the snapshot's sequence, to read at and to release
  */
 export const opSnapshot = 133;

@@ -6,17 +6,18 @@
  *   word 32 + 2 * i   thread i: batches over several partitions it has between their first prepare and their last decision
  *   word 33 + 2 * i   thread i: 1 while it wants to begin a new epoch and waits for all batches to end
  *
- * The cut. A partition loads the epoch at every write it applies, before it applies it; the first time it sees a new one, it notes
- * what it has as that epoch's cut. Let X be in the cut, and Y a write that was answered before X began. X was applied by a partition
- * that loaded an older epoch then; Y was applied earlier still, so its partition loaded an older epoch too: Y is in the cut.
+ * The cut. A partition loads the epoch at every write it applies, before it applies it; the first time it sees a new one,
+ * it notes what it has as that epoch's cut. Let X be in the cut, and Y a write that was answered before X began. X was
+ * applied by a partition that loaded an older epoch then; Y was applied earlier still, so its partition loaded an older
+ * epoch too: Y is in the cut.
  * (All loads and stores here are sequentially consistent atomics.)
  *
  * The gate (Dekker): who begins a batch counts it, then looks whether anybody wants an epoch, and takes its count back if so; who
  * wants an epoch says so, then waits until nobody counts a batch. So no batch is between its first prepare and its last decision
  * when the epoch changes, and each is in a cut as a whole or not at all.
  *
- * Slots belong to threads: 0 is the one that opened the database. When a thread ends, whoever cleans up after it (the opener) first
- * settles its batches and then clears its slot.
+ * Slots belong to threads: 0 is the one that opened the database. When a thread ends, whoever cleans up after it (the
+ * opener) first settles its batches and then clears its slot.
  */
 import { assert } from '../base/assert.js';
 import { attachedThreadCountMax } from '../base/limits.js';

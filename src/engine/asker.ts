@@ -1,6 +1,6 @@
 /**
- * How everything in the engine that is no hot path asks a partition something: one command, one promise. The hot path (get, put …)
- * has its own ways in calls.ts, which also implements this.
+ * How everything in the engine that is no hot path asks a partition something: one command, one promise. The hot path (get,
+ * put …) has its own ways in calls.ts, which also implements this.
  */
 
 export interface Command {
@@ -31,6 +31,8 @@ export interface Asker {
 	 * @throws MillraceError for every status that is an error; MILLRACE_CLOSED, MILLRACE_WORKER_DIED
 	 */
 	ask(partition: number, command: Command): Promise<Reply>;
-	/** The same command to all partitions, in one turn; answers by partition. Rejects with the first error, when all have answered. */
+	/**
+	 * The same command to all partitions, in one turn; answers by partition. Rejects with the first error, when all have answered.
+	 */
 	askAll(command: Command): Promise<Reply[]>;
 }

@@ -40,6 +40,6 @@ test('while the end is expected, the outcome of a job still reaches the thread t
 	link.expectEnd();
 	assert.deepEqual(await asked, ['a flush']);
 	finishJob('done');
-	assert.deepEqual(await noted, ['{"id":7,"outcome":"done"}']);
+	assert.deepEqual(await noted, ['{"type":"outcome","id":7,"outcome":"done"}']);
 	await link.terminate();
 });

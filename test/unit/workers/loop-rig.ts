@@ -207,7 +207,7 @@ export class LoopRig {
 		for (const entry of [...this.#jobs]) {
 			if (kinds !== undefined && !kinds.includes(entry.job.kind)) continue;
 			this.#jobs.splice(this.#jobs.indexOf(entry), 1);
-			this.#mailPort.postMessage({ id: entry.id, outcome: this.#outcomeOf(entry.job) });
+			this.#mailPort.postMessage({ type: 'outcome', id: entry.id, outcome: this.#outcomeOf(entry.job) });
 			Atomics.add(this.#words, sharedMailWord, 1);
 			count++;
 		}

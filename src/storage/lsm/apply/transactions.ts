@@ -1,6 +1,6 @@
 /**
- * Batches over several partitions that are prepared here and not decided, and decisions of this partition that others may still ask
- * for (command/transaction.ts).
+ * Batches over several partitions that are prepared here and not decided, and decisions of this partition that others may
+ * still ask for (command/transaction.ts).
  */
 import type { TransactionReport } from '../../../command/transaction.js';
 
