@@ -1,5 +1,5 @@
 # Every target a person or CI calls. `make serve` and `make test` work on a fresh machine with Node >= 20, npm and make.
-.PHONY: serve test check build bench bench-engine demo crash fuzz format wasm clean
+.PHONY: serve test check build bench bench-engine bench-embedded demo crash fuzz format wasm clean
 
 SOURCES := $(shell find src workers native-bench test -name '*.ts' 2>/dev/null)
 
@@ -41,6 +41,10 @@ bench: build
 bench-engine: build
 	bash test/support/install-peers.sh
 	node dist/native-bench/engine/engine-comparison.js $(ARGS)
+
+# Beside lmdb and classic-level. ARGS='--keys 200000,5000000 --rounds 3 --only millrace,lmdb', or ARGS='--load 10000000'
+bench-embedded: build
+	node dist/native-bench/embedded/embedded-comparison.js $(ARGS)
 
 demo: build
 	node dist/native-bench/demo.js $(ARGS)

@@ -2,11 +2,12 @@
  * The composition root of the embedded database: gives the engine its file system and its threads' entry points.
  */
 import { MillraceError } from './base/errors.js';
-import { partitionCountMax, syncIntervalMsDefault } from './base/limits.js';
+import { inFlightSizeMaxDefault, partitionCountMax, syncCacheSizeDefault, syncIntervalMsDefault } from './base/limits.js';
 import { checkOptions, type OptionTable } from './base/option-table.js';
 import type { Durability } from './command/worker-boot.js';
 import { Database } from './engine/database.js';
-import type { EngineOptions } from './engine/engine.js';
+import { Engine, type EngineOptions } from './engine/engine.js';
+import type { OpenProgress } from './engine/partition-link.js';
 import { NodeFileSystem } from './env/node-file-system.js';
 import {
 	diskBudgetMin,
@@ -14,6 +15,8 @@ import {
 	partitionOptions,
 	partitionOptionTable,
 } from './storage/lsm/partition-options.js';
+import { syncReadersOver } from './storage/lsm/shared/partition-reader.js';
+import { storageMemorySizes } from './storage/lsm/shared/storage-memory.js';
 
 export interface OpenOptions {
 	/** Partitions of a new directory; default: cores minus one, at least 1. For an existing one it must be what it has. */
@@ -47,8 +50,17 @@ export interface OpenOptions {
 	readonly reserveFileSize?: number;
 	/** A log damaged before its end: 'refuse' to open (the default), or 'truncate' it there and give up what follows. */
 	readonly damagedLog?: PartitionOptions['damagedLog'];
+	/**
+	 * Bytes of decompressed blocks that each thread may keep for its synchronous reads, over all partitions. 0 (none) to 2 GiB,
+	 * default 32 MiB.
+	 */
+	readonly syncCacheSize?: number;
+	/** Bytes of requests that each thread may have under way; more wait, without being refused. 64 KiB to 1 GiB, default 32 MiB. */
+	readonly inFlightSizeMax?: number;
 	/** Hears what a person should know: recovery notes, trouble in the background. */
 	readonly onNote?: (text: string) => void;
+	/** Hears how far a long opening is: of each partition by itself, some ten times a second. Partitions recover in parallel. */
+	readonly onProgress?: (progress: OpenProgress) => void;
 }
 
 /** Options that go to every partition as they are. */
@@ -67,10 +79,12 @@ const sharedNames = [
 /** Options of the whole database, of which every partition gets its share. */
 const dividedNames = ['diskBudget', 'compactionBytesPerSecond'] as const;
 
+const listenerNames = ['onNote', 'onProgress'] as const satisfies readonly (keyof OpenOptions)[];
+
 const rows = partitionOptionTable;
 const memtableSizeMin = 1 << 20;
 
-/** What `open` takes, checked like everything else by base/option-table.ts. `onNote` is checked by its type. */
+/** What `open` takes, checked like everything else by base/option-table.ts. Listeners are checked by their type. */
 export const openOptionTable = {
 	partitions: {
 		kind: 'number',
@@ -106,22 +120,48 @@ export const openOptionTable = {
 	diskBudget: { ...rows.diskBudget, least: diskBudgetMin(partitionOptions({ memtableSize: memtableSizeMin })) },
 	reserveFileSize: { ...rows.reserveFileSize, least: 1 << 20 },
 	damagedLog: rows.damagedLog,
-} as const satisfies OptionTable & Record<Exclude<keyof OpenOptions, 'onNote'>, unknown>;
+	inFlightSizeMax: {
+		kind: 'number',
+		words: 'requests that each thread has under way',
+		unit: 'bytes',
+		default: inFlightSizeMaxDefault,
+		least: 1 << 16,
+		most: 2 ** 30,
+	},
+	syncCacheSize: {
+		kind: 'number',
+		words: 'blocks that each thread keeps for synchronous reads',
+		unit: 'bytes',
+		default: syncCacheSizeDefault,
+		least: 0,
+		most: rows.blockCacheSize.most,
+	},
+} as const satisfies OptionTable & Record<Exclude<keyof OpenOptions, (typeof listenerNames)[number]>, unknown>;
 
 /** What the engine needs for a directory and options. @throws MILLRACE_OPTION */
 export function engineOptions(directory: string, options: OpenOptions = {}): EngineOptions {
 	if (typeof directory !== 'string' || directory === '') throw new TypeError('a directory is a path');
-	checkOptions(openOptionTable, options, ['onNote']);
+	checkOptions(openOptionTable, options, listenerNames);
+	for (const name of listenerNames) {
+		const listener: unknown = options[name];
+		if (listener !== undefined && typeof listener !== 'function') throw new TypeError(`${name} is a function`);
+	}
+	const fileSystem = new NodeFileSystem();
 	return {
 		directory,
-		fileSystem: new NodeFileSystem(),
+		fileSystem,
 		partitionWorkerUrl: new URL('../workers/partition-worker.js', import.meta.url),
 		logWorkerUrl: new URL('../workers/log-worker.js', import.meta.url),
 		backgroundWorkerUrl: new URL('../workers/background-worker.js', import.meta.url),
 		partitions: options.partitions,
 		durability: options.durability,
 		syncIntervalMs: options.syncIntervalMs,
+		inFlightSizeMax: options.inFlightSizeMax,
+		syncCacheSize: options.syncCacheSize,
 		onNote: options.onNote,
+		onProgress: options.onProgress,
+		storageMemoryFor: storageMemorySizes,
+		makeSyncReader: syncReadersOver(fileSystem),
 		storageOptionsFor: (partitionCount) => storageOptionsFor(options, partitionCount),
 	};
 }
@@ -161,6 +201,6 @@ function refuseSmallBudget(options: OpenOptions, given: Record<string, number | 
  * @throws MillraceError: MILLRACE_OPTION, MILLRACE_LOCKED (another process has it; the message names its id),
  *   MILLRACE_DIRECTORY, MILLRACE_PARTITION_COUNT, MILLRACE_FORMAT_NEWER, MILLRACE_CORRUPT, MILLRACE_DISK_FULL
  */
-export function open(directory: string, options: OpenOptions = {}): Promise<Database> {
-	return Database.open(engineOptions(directory, options));
+export async function open(directory: string, options: OpenOptions = {}): Promise<Database> {
+	return new Database(await Engine.start(engineOptions(directory, options)));
 }

@@ -5,14 +5,16 @@
  *   when flushed       opFlush; opCheckpoint and opCompact, which then go on
  *   when jobs are done opCheckpoint, opCompact, opVerify
  *
- * What is begun can be refused meanwhile: when the log fails, the disk is full, or the partition closes. A snapshot whose asker
- * is gone before it hears of it stays pinned until its age limit (SnapshotRegistry): its number is all that could release it.
+ * What is begun can be refused meanwhile: when the log fails, the disk is full, or the partition closes. Snapshots of an
+ * attached thread that is gone are released with its channel (channel-pins.ts). One of the opener's whose asker is gone before it
+ * hears of it stays pinned until its age limit (SnapshotRegistry): its number is all that could release it.
  */
 import { codeOf, MillraceError, statusNotFound, statusOk } from '../src/base/errors.js';
 import { pathSizeMax } from '../src/base/limits.js';
 import {
 	commandFlagsOffset,
 	commandKeyOffset,
+	flagArgument,
 	opBarrier,
 	opCheckpoint,
 	opCompact,
@@ -33,6 +35,8 @@ import {
 import { decodeScanOptions } from '../src/command/scan-options.js';
 import { CommandResult } from '../src/storage/lsm/apply/command-result.js';
 import { statusWait } from '../src/storage/lsm/upkeep/maintenance.js';
+import { ChannelPins } from './channel-pins.js';
+import type { EpochCuts } from './epoch-cuts.js';
 import type { RingHost } from './partition-host.js';
 import { PendingAnswers } from './pending-answers.js';
 import type { ReplyGate } from './reply-gate.js';
@@ -43,14 +47,17 @@ type Answer<T> = (outcome: T | undefined, failure: MillraceError | undefined) =>
 export class AdminRequests {
 	readonly #host: RingHost;
 	readonly #gate: ReplyGate;
+	readonly #epochs: EpochCuts;
 	readonly #loopStatistics: () => Record<string, unknown>;
 	readonly #result = new CommandResult();
 	readonly #pending = new PendingAnswers();
+	readonly #pins = new ChannelPins();
 
 	/** @param loopStatistics what opStats says beside the partition's own numbers */
-	constructor(host: RingHost, gate: ReplyGate, loopStatistics: () => Record<string, unknown>) {
+	constructor(host: RingHost, gate: ReplyGate, epochs: EpochCuts, loopStatistics: () => Record<string, unknown>) {
 		this.#host = host;
 		this.#gate = gate;
+		this.#epochs = epochs;
 		this.#loopStatistics = loopStatistics;
 	}
 
@@ -82,10 +89,12 @@ export class AdminRequests {
 				result.observedSequence = partition.lastSequence;
 				break;
 			case opSnapshot:
-				result.number = partition.acquireSnapshot();
+				result.number = this.#acquireSnapshot(request, offset);
+				this.#pins.add(request, offset, result.number);
 				break;
 			case opReleaseSnapshot: {
 				const sequence = readCommandArgument(request, offset + requestHeaderSize);
+				this.#pins.remove(request, offset, sequence);
 				if (!partition.releaseSnapshot(sequence)) result.status = statusNotFound;
 				break;
 			}
@@ -107,6 +116,18 @@ export class AdminRequests {
 		}
 		this.#gate.send(result, request, offset);
 		return true;
+	}
+
+	/** Of what is stored now, or of the epoch that is asked for. @returns its sequence @throws MILLRACE_SNAPSHOT, MILLRACE_BUSY */
+	#acquireSnapshot(request: Uint8Array, offset: number): number {
+		const command = offset + requestHeaderSize;
+		if ((request[command + commandFlagsOffset] & flagArgument) === 0) return this.#host.partition.acquireSnapshot();
+		return this.#epochs.claim(readCommandArgument(request, command));
+	}
+
+	/** The thread of this channel is gone: what it pinned is released. */
+	releaseChannel(channel: number): void {
+		for (const sequence of this.#pins.takeAll(channel)) this.#host.partition.releaseSnapshot(sequence);
 	}
 
 	/** Goes on with what waited for a flush. */

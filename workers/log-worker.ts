@@ -1,6 +1,6 @@
 /**
  * The log thread of a partition: takes groups and manifest edits from the log ring, makes them durable, and lets the replies
- * in the commit ring go. It may block in the disk for as long as the disk likes: reads are answered by the partition's
+ * in the commit rings go. It may block in the disk for as long as the disk likes: reads are answered by the partition's
  * thread meanwhile, and the writes of that time gather into the next group.
  *
  * A failure is final: it is noted in the shared words, the partition's thread is woken to tell those who wait, and this
@@ -20,6 +20,7 @@ import { PortBell, ThreadBell } from '../src/ring/bell.js';
 import { RingConsumer } from '../src/ring/ring-consumer.js';
 import { RingPublisher } from '../src/ring/ring-publisher.js';
 import { LogExecutor } from '../src/storage/lsm/wal/log-executor.js';
+import { LogChannels } from './log-channels.js';
 
 const boot = workerData as LogBoot;
 const { memory } = boot;
@@ -28,10 +29,11 @@ const ownBell = new ThreadBell(memory.logBell);
 const workerBell = new ThreadBell(memory.workerBell);
 const mainBell = new PortBell(memory.mainBell, boot.bellPort);
 const messages = new RingConsumer(memory.logRing, workerBell, boot.logOversizePort);
-const replies = new RingPublisher(memory.commitRing, mainBell);
+const channels = new LogChannels(new RingPublisher(memory.commitRing, mainBell), boot.controlPort);
 
 const executor = new LogExecutor(new NodeFileSystem(), boot.directory, boot.durability, {
-	publish: (position) => replies.publishTo(position),
+	publish: (position, channel) => channels.publish(position, channel),
+	forget: (channel) => channels.forget(channel),
 	reached: (sequence) => Atomics.store(words, sharedDurableLowWord, sequence | 0),
 	edited: () => {
 		Atomics.add(words, sharedEditsDoneWord, 1);

@@ -24,18 +24,23 @@ import type { ThreadBell } from '../src/ring/bell.js';
 import type { RingProducer } from '../src/ring/ring-producer.js';
 import type { Partition, PartitionHost } from '../src/storage/lsm/partition.js';
 import type { Job } from '../src/storage/lsm/upkeep/jobs.js';
+import { maybePutChannel, maybePutSignal } from '../src/storage/lsm/wal/group-builder.js';
+import { logForget, logPublish, logSync } from '../src/storage/lsm/wal/log-message-format.js';
 import type { JobOutcome } from './background-worker.js';
-import type { PartitionMail } from './partition-mail.js';
+import type { ChannelMail, PartitionMail } from './partition-mail.js';
 
 /** Longest sleep while a write waits: what it waits for may come without a bell. */
 const progressWaitMsMax = 20;
+
+/** Main hears of a recovery's progress at most so often, and at the end of each step. */
+const progressIntervalMs = 100;
 
 /** Thrown out of a wait when the log fails under it. */
 export class LogPoisoned extends Error {}
 
 export interface HostParts {
 	readonly log: RingProducer;
-	/** Replies that wait for a commit: groups name a position in it. */
+	/** The opener's replies that wait for a commit: groups name a position in it. */
 	readonly heldReplies: RingProducer;
 	readonly bell: ThreadBell;
 	readonly mail: PartitionMail;
@@ -49,7 +54,12 @@ export class RingHost implements PartitionHost {
 	readonly #words: Int32Array<SharedArrayBuffer>;
 	#partition: Partition | undefined;
 	#editsSeen = 0;
+	#progressMs = Number.NEGATIVE_INFINITY;
 	#isLogOver = false;
+	/** The commit position the log may hear of until it is told to sync. */
+	#heldPosition: number | undefined;
+	/** Takes channels that come and go. Called from within `takeNews`. */
+	onChannelMail: (mail: ChannelMail) => void = () => undefined;
 
 	constructor(parts: HostParts) {
 		this.parts = parts;
@@ -76,7 +86,7 @@ export class RingHost implements PartitionHost {
 	}
 
 	commitPosition(): number {
-		return this.parts.heldReplies.position;
+		return this.#heldPosition ?? this.parts.heldReplies.position;
 	}
 
 	submitJob(job: Job): void {
@@ -84,12 +94,19 @@ export class RingHost implements PartitionHost {
 	}
 
 	waitForLog(): void {
-		const { log } = this.parts;
-		this.sleepForRoom(log, () => log.hasRoom(groupSizeMax));
+		this.#sleepForLog();
 	}
 
 	clockMs(): number {
 		return this.parts.clock.nowMs();
+	}
+
+	onRecovery(step: 'tables' | 'log', done: number, total: number): void {
+		// Not the wall clock: it may be put back.
+		const nowMs = performance.now();
+		if (done < total && nowMs - this.#progressMs < progressIntervalMs) return;
+		this.#progressMs = nowMs;
+		this.parts.mail.progress(step, done, total);
 	}
 
 	note(text: string): void {
@@ -114,6 +131,27 @@ export class RingHost implements PartitionHost {
 		// It is never 2^32 behind the last one, so its low word tells it whole.
 		const { lastSequence } = this.partition;
 		return lastSequence - ((lastSequence - Atomics.load(this.#words, sharedDurableLowWord)) >>> 0);
+	}
+
+	/** Keeps the commit position where it is, for replies that must not leave before a sync, until `putSync`. */
+	holdCommitPosition(): void {
+		this.#heldPosition ??= this.parts.heldReplies.position;
+	}
+
+	/** Tells the log to sync before it lets go of any more replies. No group is open. @throws LogPoisoned */
+	putSync(): void {
+		this.#heldPosition = undefined;
+		while (!maybePutSignal(this.queue, logSync, this.commitPosition())) this.waitForLog();
+	}
+
+	/** Tells the log how far an attached thread's held replies may be published. No group is open. @throws LogPoisoned */
+	putPublish(channel: number, position: number): void {
+		while (!maybePutChannel(this.queue, logPublish, this.commitPosition(), channel, position)) this.waitForLog();
+	}
+
+	/** Tells the log that a channel is not named again. No group is open. @throws LogPoisoned */
+	putForget(channel: number): void {
+		while (!maybePutChannel(this.queue, logForget, this.commitPosition(), channel, 0)) this.waitForLog();
 	}
 
 	/** Lets the log seal, sync and end. @throws LogPoisoned when it could not */
@@ -143,9 +181,9 @@ export class RingHost implements PartitionHost {
 	}
 
 	/**
-	 * Tells the partition what has come: durable edits, and jobs that are done.
+	 * Tells the partition what has come: durable edits, and jobs that are done; and `onChannelMail` of channels.
 	 * @param onJobTaken called for each job after the partition took its outcome
-	 * @returns true when there were outcomes
+	 * @returns true when there was mail
 	 * @throws LogPoisoned when the log has failed
 	 */
 	takeNews(onJobTaken: (outcome: JobOutcome, job: Job) => void): boolean {
@@ -161,7 +199,7 @@ export class RingHost implements PartitionHost {
 			if (this.#isLogOver && job.kind !== 'verify') return;
 			maintenance.onJobDone(job, outcome.result, outcome.failure);
 			onJobTaken(outcome, job);
-		});
+		}, this.onChannelMail);
 	}
 
 	/**
@@ -180,18 +218,15 @@ export class RingHost implements PartitionHost {
 		log.waitingForRoom(false);
 	}
 
-	/** Sleeps until a ring has room. @throws LogPoisoned when the log fails meanwhile: what is waited for may never come */
-	sleepForRoom(ring: RingProducer, hasRoom: () => boolean): void {
-		if (ring === this.parts.log) ring.publish();
+	/** Sleeps until the log has room. @throws LogPoisoned when it fails meanwhile: what is waited for may never come */
+	#sleepForLog(): void {
+		const { log, bell } = this.parts;
+		log.publish();
 		const isPoisonNew = (): boolean => !this.#isLogOver && this.#hasFailed;
-		this.sleepUntil(ring, () => hasRoom() || isPoisonNew());
+		const isOver = (): boolean => log.hasRoom(groupSizeMax) || isPoisonNew();
+		log.waitingForRoom(true);
+		while (!isOver()) bell.sleep(isOver);
+		log.waitingForRoom(false);
 		if (isPoisonNew()) throw new LogPoisoned();
-	}
-
-	/** Sleeps until something holds that the ring's other side brings about. */
-	sleepUntil(ring: RingProducer, isOver: () => boolean): void {
-		ring.waitingForRoom(true);
-		while (!isOver()) this.parts.bell.sleep(isOver);
-		ring.waitingForRoom(false);
 	}
 }

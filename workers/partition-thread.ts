@@ -8,10 +8,10 @@ import type { MailToMain, PartitionBoot } from '../src/command/worker-boot.js';
 import { nodeClock } from '../src/env/node-clock.js';
 import { NodeFileSystem } from '../src/env/node-file-system.js';
 import { PortBell, ThreadBell } from '../src/ring/bell.js';
-import { RingConsumer } from '../src/ring/ring-consumer.js';
 import { RingProducer } from '../src/ring/ring-producer.js';
 import { Partition } from '../src/storage/lsm/partition.js';
 import { partitionOptions } from '../src/storage/lsm/partition-options.js';
+import { AskerChannel } from './asker-channel.js';
 import { RingHost } from './partition-host.js';
 import { PartitionLoop } from './partition-loop.js';
 import { PartitionMail } from './partition-mail.js';
@@ -25,13 +25,11 @@ export interface PartitionThread {
 export function openPartitionThread(boot: PartitionBoot): PartitionThread | undefined {
 	const { memory } = boot;
 	const mainBell = new PortBell(memory.mainBell, boot.bellPort);
-	const requests = new RingConsumer(memory.requestRing, mainBell, boot.requestOversizePort);
-	const replies = new RingProducer(memory.replyRing, mainBell, boot.replyOversizePort);
-	const heldReplies = new RingProducer(memory.commitRing, mainBell, boot.commitOversizePort);
+	const opener = AskerChannel.over(0, memory, mainBell, boot);
 	const log = new RingProducer(memory.logRing, new ThreadBell(memory.logBell), boot.logOversizePort);
-	for (const bytes of [requests.source, replies.bytes, heldReplies.bytes, log.bytes]) registerShared(bytes);
+	for (const bytes of [...opener.sharedBytes, log.bytes]) registerShared(bytes);
 	const host = new RingHost({
-		heldReplies,
+		heldReplies: opener.heldReplies,
 		log,
 		bell: new ThreadBell(memory.workerBell),
 		mail: new PartitionMail(boot.mailPort, memory.shared, boot.directory),
@@ -41,7 +39,7 @@ export function openPartitionThread(boot: PartitionBoot): PartitionThread | unde
 	const post = (message: MailToMain): void => boot.mailPort.postMessage(message);
 	try {
 		const existence = boot.isNew ? 'new' : 'existing';
-		host.adopt(new Partition(new NodeFileSystem(), boot.directory, host, boot.storageOptions, existence));
+		host.adopt(new Partition(new NodeFileSystem(), boot.directory, host, boot.storageOptions, existence, boot));
 	} catch (error) {
 		const isFull = systemCodeOf(error) === 'ENOSPC';
 		const code = error instanceof MillraceError ? error.code : isFull ? 'MILLRACE_DISK_FULL' : undefined;
@@ -51,5 +49,5 @@ export function openPartitionThread(boot: PartitionBoot): PartitionThread | unde
 	const { stallTimeoutMs } = partitionOptions(boot.storageOptions);
 	const { replayedCount, notes } = host.partition.recovery;
 	post({ type: 'ready', replayedCount, notes, transactions: host.partition.transactions.report() });
-	return { host, loop: new PartitionLoop(host, requests, replies, stallTimeoutMs) };
+	return { host, loop: new PartitionLoop(host, opener, boot.databaseMemory, stallTimeoutMs) };
 }

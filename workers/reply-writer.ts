@@ -1,6 +1,6 @@
 /**
- * Writes replies into the two rings that lead to the main thread: at once visible ones into the reply ring, ones that wait
- * for a commit into the commit ring. Runs on the partition's thread.
+ * Writes a reply: a header with what the asker gave us back, and the payload. Where the reply goes is up to others: into a ring, or
+ * into a buffer of its own. Runs on the partition's thread.
  */
 import { readU32, writeF64, writeU32 } from '../src/base/bytes.js';
 import { copyShared } from '../src/base/word-copy.js';
@@ -16,27 +16,24 @@ import {
 	requestSequenceOffset,
 	requestSinkOffset,
 } from '../src/command/command-format.js';
-import type { RingProducer } from '../src/ring/ring-producer.js';
 import type { CommandResult } from '../src/storage/lsm/apply/command-result.js';
+
+/** Bytes of the reply that says this. */
+export function replySizeOf(result: CommandResult): number {
+	return replyHeaderSize + result.payloadSize;
+}
 
 /**
  * Writes the reply to the request whose envelope stands at `request[offset..]`.
- * @param waitForRoom blocks until the ring may have room for that many bytes
+ * @param target with room for `replySizeOf(result)` bytes at `at`
  */
 export function writeReply(
-	ring: RingProducer,
+	target: Uint8Array,
+	at: number,
 	request: Uint8Array,
 	offset: number,
 	result: CommandResult,
-	waitForRoom: (ring: RingProducer, size: number) => void,
 ): void {
-	const size = replyHeaderSize + result.payloadSize;
-	let at = ring.reserve(size);
-	while (at < 0) {
-		waitForRoom(ring, size);
-		at = ring.reserve(size);
-	}
-	const { target } = ring;
 	writeU32(target, at + replySinkOffset, readU32(request, offset + requestSinkOffset));
 	writeU32(target, at + replySequenceOffset, readU32(request, offset + requestSequenceOffset));
 	writeU32(target, at + replyPartOffset, readU32(request, offset + requestPartOffset));
@@ -46,5 +43,4 @@ export function writeReply(
 	target[at + replyKindOffset + 2] = 0;
 	writeF64(target, at + replyNumberOffset, result.number);
 	copyShared(result.payload, result.payloadOffset, target, at + replyHeaderSize, result.payloadSize);
-	ring.commit();
 }

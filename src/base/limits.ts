@@ -140,20 +140,37 @@ export const processMemorySize = 64 * MiB;
 
 /** Worker threads of the application attached to a database at once. Each costs three rings for each partition. */
 export const attachedThreadCountMax = 32;
+/** Attachments that were made and not given up: each has a port. Beyond, a program makes them and loses them. */
+export const attachmentCountMax = 1024;
 /** Bytes of each request, reply and commit ring of an attached thread. */
 export const attachedRingSizeDefault = 1 * MiB;
+/** Bytes of decompressed blocks that one thread keeps for its synchronous reads, over all partitions: as a partition's own cache. */
+export const syncCacheSizeDefault = 32 * MiB;
 /** Bytes of requests one thread has under way, replies not counted; more wait, and then the caller is refused. */
 export const inFlightSizeMaxDefault = 32 * MiB;
 /** Bytes of calls that may wait for that window; a program that goes on without awaiting gets MILLRACE_BUSY. */
 export const waitingCallsSizeMax = 256 * MiB;
 /** Replies set aside by a partition for one thread that does not take them: it takes no more of its requests meanwhile. */
 export const replyBacklogSizeMax = 64 * MiB;
+/** Milliseconds a partition keeps its share of a snapshot over all partitions for an asker who may have died. */
+export const epochCutAgeMaxMs = 30_000;
+/**
+ * Bytes of requests that wait in a partition while a batch over several partitions is undecided there: its decision may be behind
+ * them in a ring, so they are taken. Room for two threads with everything they may have under way.
+ */
+export const lockedRequestsSizeMax = 64 * MiB;
 /** Bytes of prepared and undecided batches of one partition. */
 export const preparedSizeMax = 64 * MiB;
 /** Times a batch over several partitions is tried anew when it meets another at a key. */
 export const batchRetryCountMax = 1000;
 /** Tables whose names fit the shared view of a partition: 2 TB of them. */
 export const sharedViewTableCountMax = 65_536;
+/** Tables of one partition that one reading thread has open: each keeps a file, and some 0.5 MB of index and filter. */
+export const readerTableCountMax = 512;
+/** Milliseconds a synchronous read waits until what it found is durable: a log that takes longer is as good as stuck. */
+export const syncReadWaitMsMax = 30_000;
+/** Times a synchronous read begins anew because a memtable was given up under it: one is more than anybody will see. */
+export const syncReadTriesMax = 100_000;
 
 // --- server ---------------------------------------------------------------------------------------
 

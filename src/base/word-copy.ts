@@ -11,24 +11,50 @@ import { copyBytes } from './bytes.js';
 
 /** Above this `set` wins: its cost hardly grows with the size. */
 const wordCopySizeMax = 512;
-/** Arrays registered in a thread: the rings of a partition and its arenas. The oldest makes room. */
+/** Arrays registered in a thread for good: the rings of a partition and its arenas. The oldest makes room. */
 const registeredCount = 12;
+/** Places behind them for arrays that come and go: the rings of eight attached threads. Those of more are copied the slow way. */
+const guestCount = 24;
 
-const registeredBytes: (Uint8Array | undefined)[] = new Array<Uint8Array | undefined>(registeredCount).fill(undefined);
-const registeredWords: Int32Array[] = new Array<Int32Array>(registeredCount).fill(new Int32Array(0));
+const placeCount = registeredCount + guestCount;
+const registeredBytes: (Uint8Array | undefined)[] = new Array<Uint8Array | undefined>(placeCount).fill(undefined);
+const registeredWords: Int32Array[] = new Array<Int32Array>(placeCount).fill(new Int32Array(0));
 const noWords = new Int32Array(0);
 let nextIndex = 0;
+/** No place from here on is taken. */
+let endIndex = registeredCount;
 
 /** Makes an array known to `copyShared` in this thread. It starts at a word. */
 export function registerShared(bytes: Uint8Array): void {
-	assert(bytes.byteOffset % 4 === 0, 'a shared array starts at a word');
-	registeredBytes[nextIndex] = bytes;
-	registeredWords[nextIndex] = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
+	put(nextIndex, bytes);
 	nextIndex = (nextIndex + 1) % registeredCount;
 }
 
+/** The same for an array that `unregisterGuest` will follow, while there are places for such. */
+export function maybeRegisterGuest(bytes: Uint8Array): void {
+	const index = registeredBytes.indexOf(undefined, registeredCount);
+	if (index < 0) return;
+	put(index, bytes);
+	endIndex = Math.max(endIndex, index + 1);
+}
+
+/** Lets go of an array that was registered as a guest, if it was. */
+export function unregisterGuest(bytes: Uint8Array): void {
+	const index = registeredBytes.indexOf(bytes, registeredCount);
+	if (index < 0) return;
+	registeredBytes[index] = undefined;
+	registeredWords[index] = noWords;
+	while (endIndex > registeredCount && registeredBytes[endIndex - 1] === undefined) endIndex--;
+}
+
+function put(index: number, bytes: Uint8Array): void {
+	assert(bytes.byteOffset % 4 === 0, 'a shared array starts at a word');
+	registeredBytes[index] = bytes;
+	registeredWords[index] = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
+}
+
 function wordsOver(bytes: Uint8Array): Int32Array {
-	for (let i = 0; i < registeredCount; i++) if (registeredBytes[i] === bytes) return registeredWords[i];
+	for (let i = 0; i < endIndex; i++) if (registeredBytes[i] === bytes) return registeredWords[i];
 	return noWords;
 }
 

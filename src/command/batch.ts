@@ -5,13 +5,12 @@
  *
  * Pure, any thread. A writer's bytes are its own until `clear`.
  */
-import { copyBytes, readU32, writeU32 } from '../base/bytes.js';
+import { copyBytes, readU16, readU32, writeU32 } from '../base/bytes.js';
 import { batchCountMax, keySizeMax, valueSizeMax } from '../base/limits.js';
 import {
 	batchHeaderSize,
 	commandFlagsOffset,
 	commandHeaderSize,
-	commandKeyOffset,
 	commandSize,
 	encodeCommand,
 	flagArgument,
@@ -25,8 +24,11 @@ import {
 	opDelete,
 	opDeleteRange,
 	opIncrement,
+	opPrepare,
 	opPut,
 	opSetExpiry,
+	prepareHeaderSize,
+	prepareIsCoordinatorOffset,
 	readCommandKeySize,
 	readCommandValueSize,
 } from './command-format.js';
@@ -50,12 +52,34 @@ const flagsByOpcode = new Map<number, number>([
  */
 export function maybeBatchProblem(bytes: Uint8Array, offset: number): string | undefined {
 	const keySize = readCommandKeySize(bytes, offset);
-	const size = readCommandValueSize(bytes, offset);
 	if (bytes[offset] !== opBatch || bytes[offset + commandFlagsOffset] !== 0 || keySize !== 0) {
 		return 'a batch has neither key nor flags';
 	}
-	if (size < batchHeaderSize || size > valueSizeMax) return `a batch has up to ${valueSizeMax} bytes, not ${size}`;
+	return maybeCommandsProblem(bytes, offset + commandHeaderSize, readCommandValueSize(bytes, offset), true);
+}
+
+/** As `maybeBatchProblem`, of an opPrepare command: one partition's part of a batch, with what says whose it is. */
+export function maybePrepareProblem(bytes: Uint8Array, offset: number): string | undefined {
+	const keySize = readCommandKeySize(bytes, offset);
+	const size = readCommandValueSize(bytes, offset);
+	if (bytes[offset] !== opPrepare || bytes[offset + commandFlagsOffset] !== 0 || keySize !== 0) {
+		return 'a part of a batch has neither key nor flags';
+	}
+	if (size < prepareHeaderSize) return `a part of a batch has at least ${prepareHeaderSize} bytes, not ${size}`;
 	const start = offset + commandHeaderSize;
+	if (readU16(bytes, start + prepareIsCoordinatorOffset) > 1)
+		return 'it says neither that this is the coordinator nor not';
+	return maybeCommandsProblem(bytes, start + prepareHeaderSize, size - prepareHeaderSize, false);
+}
+
+/** @param mayDeleteRanges not over several partitions: what is locked are keys */
+function maybeCommandsProblem(
+	bytes: Uint8Array,
+	start: number,
+	size: number,
+	mayDeleteRanges: boolean,
+): string | undefined {
+	if (size < batchHeaderSize || size > valueSizeMax) return `a batch has up to ${valueSizeMax} bytes, not ${size}`;
 	const count = readU32(bytes, start);
 	if (count < 1 || count > batchCountMax) return `a batch has from 1 to ${batchCountMax} commands, not ${count}`;
 	const end = start + size;
@@ -63,6 +87,7 @@ export function maybeBatchProblem(bytes: Uint8Array, offset: number): string | u
 	for (let index = 0; index < count; index++) {
 		const problem = maybeCommandProblem(bytes, at, end);
 		if (problem !== undefined) return `command ${index} of the batch: ${problem}`;
+		if (!mayDeleteRanges && bytes[at] === opDeleteRange) return 'a batch over several partitions deletes no ranges';
 		at = endOfCommand(bytes, at);
 	}
 	return at === end ? undefined : `${end - at} bytes follow the last command of the batch`;
@@ -106,23 +131,30 @@ export class BatchWriter {
 		return this.#bytes.subarray(0, this.#size);
 	}
 
+	/** Bytes of `value`. */
+	get size(): number {
+		return this.#size;
+	}
+
 	add(opcode: number, flags: number, argument: number, key: Uint8Array, value: Uint8Array, sequence = 0): void {
-		const size = commandKeyOffset(flags) + key.length + value.length;
+		this.addFrom(opcode, flags, argument, key, key.length, value, value.length, sequence);
+	}
+
+	/** As `add`, of the first bytes of two buffers. */
+	addFrom(
+		opcode: number,
+		flags: number,
+		argument: number,
+		key: Uint8Array,
+		keySize: number,
+		value: Uint8Array,
+		valueSize: number,
+		sequence: number,
+	): void {
+		const size = commandSize(flags, keySize, valueSize);
 		if (this.#size + size > this.#bytes.length) this.#grow(this.#size + size);
-		encodeCommand(
-			this.#bytes,
-			this.#size,
-			opcode,
-			flags,
-			argument,
-			key,
-			0,
-			key.length,
-			value,
-			0,
-			value.length,
-			sequence,
-		);
+		const at = this.#size;
+		encodeCommand(this.#bytes, at, opcode, flags, argument, key, 0, keySize, value, 0, valueSize, sequence);
 		this.#size += size;
 		this.#count++;
 	}

@@ -7,8 +7,8 @@
  *   batch     opBatch's value: u32 count | count commands (writes of one key, or opDeleteRange), end to end
  *   scan      opScan's and opCount's value, empty or: 0 u8 scan flags | 1 u8 0 | 2 u16 lowerSize | 4 u16 upperSize | 6 u16 0
  *             | 8 u32 pageSizeMax (0: our choice) | 12 u32 0 | 16 lower | upper
- *   prepare   opPrepare's value: 16 bytes transaction id | u16 coordinator | u16 0 | as batch
- *   decide    opDecide's value: 16 bytes transaction id | u8 1 commit, 0 abort | 3 bytes 0
+ *   prepare   opPrepare's value: 16 bytes transaction id | u16 coordinator | u16 1 when this is the coordinator, else 0 | as batch
+ *   decide    opDecide's value: 16 bytes transaction id | u8 outcome | u24 sequences it takes (in the log; asked with 0)
  *   request   0 u32 sink | 4 u32 sequence | 8 u32 part | 12 u32 channel (24 bits), durability << 24 | 16 command
  *   reply     0 u32 sink | 4 u32 sequence | 8 u32 part | 12 u8 status | 13 u8 kind | 14 u16 reserved (0)
  *             | 16 f64 number | 24 payload
@@ -65,8 +65,9 @@ export const opBatch = 71;
 export const opTouch = 72;
 /**
  * The part of a batch over several partitions that is this one's (layout above; docs/architecture.md, "Batches over partitions").
- * Checks its conditions, and keeps its keys until opDecide. -> ok; not found: a condition was unmet, number = that
- * command's index; MILLRACE_BUSY: one of its keys is another such batch's: abort, and try again.
+ * Checks its conditions, and keeps its keys until opDecide. In the log, argument = the time it was evaluated at.
+ * -> ok; not found: a condition was unmet, number = that command's index; MILLRACE_BUSY: one of its keys is another such
+ * batch's: abort, and try again.
  */
 export const opPrepare = 73;
 /**
@@ -145,10 +146,17 @@ export const batchHeaderSize = 4;
 /** A transaction id: 16 bytes nobody else has; the first four are the gate slot of the thread that drives it (u32). */
 export const transactionIdSize = 16;
 export const prepareCoordinatorOffset = 16;
+export const prepareIsCoordinatorOffset = 18;
 /** Where the batch of a prepare begins. */
 export const prepareHeaderSize = 20;
 export const decideOutcomeOffset = 16;
+export const decideCountOffset = 17;
 export const decideSize = 20;
+
+export const outcomeAbort = 0;
+export const outcomeCommit = 1;
+/** Only in the log: a decision to commit that is known, written down again so that its first record need not be kept. */
+export const outcomeKept = 2;
 
 export function isRead(opcode: number): boolean {
 	return opcode < 64;
@@ -226,10 +234,16 @@ export function readCommandSize(bytes: Uint8Array, offset: number): number {
 	return commandSize(flags, readCommandKeySize(bytes, offset), readCommandValueSize(bytes, offset));
 }
 
-/** Sequence numbers the command at `bytes[offset..]` takes when it changes anything: a batch one for each of its commands. */
+/**
+ * Sequence numbers the command at `bytes[offset..]` takes when it changes anything: a batch one for each of its commands, and so
+ * does the decision to commit one, which says in the log how many these are.
+ */
 export function sequenceCountOf(bytes: Uint8Array, offset: number): number {
-	if (bytes[offset] !== opBatch) return 1;
-	return readU32(bytes, offset + commandKeyOffset(bytes[offset + commandFlagsOffset] as number));
+	const opcode = bytes[offset];
+	if (opcode !== opBatch && opcode !== opDecide) return 1;
+	const value = offset + commandKeyOffset(bytes[offset + commandFlagsOffset] as number);
+	if (opcode === opBatch) return readU32(bytes, value);
+	return Math.max(1, readU32(bytes, value + decideOutcomeOffset) >>> 8);
 }
 
 /** The argument, or 0 when the flag says there is none. */

@@ -4,13 +4,16 @@
  *   partition 0   page ──> next page (asked for ahead) ─┐
  *   partition 1   page ──> …                            ├─ the foremost entry, again and again ─> limit
  *
- * Memory is bounded by two pages for each partition. Nothing has to be let go when the caller stops in the middle. Main thread.
+ *   maybeNext() ─ undefined, and not over ─ await fill() ─ maybeNext() ─ …
+ *
+ * Memory is bounded by two pages for each partition. Nothing has to be let go when the caller stops in the middle. With one
+ * partition, or one that is left, nothing is merged. The thread that asks, one fill at a time.
  */
-import { compareBytes } from '../base/bytes.js';
 import type { CheckedScan } from './scan-options.js';
 import { type ScannedEntry, ScanPageReader } from './scan-page.js';
 
 export interface ScanPage {
+	/** Belongs to the scan, and to whoever gets views of it. */
 	readonly bytes: Uint8Array;
 	/** The range has no more in this partition. */
 	readonly isLast: boolean;
@@ -19,15 +22,19 @@ export interface ScanPage {
 /** Asks a partition for the page after `cursor` (empty: the first). @param countMax entries at most */
 export type FetchPage = (partition: number, cursor: Uint8Array, countMax: number) => Promise<ScanPage>;
 
+const noBytes = new Uint8Array(0);
+const emptyPage = new ScanPageReader(new Uint8Array(2));
+
 /** The entries of one partition, page after page. */
 class PartitionEntries {
-	/** The entry it stands on; undefined at the end. */
-	head: ScannedEntry | undefined;
+	/** Stands on the foremost entry, unless `isAtEnd`. */
+	reader = emptyPage;
+	isAtEnd = false;
 	readonly #partition: number;
 	readonly #fetch: FetchPage;
 	readonly #countMax: number;
 	readonly #isLong: boolean;
-	#reader: ScanPageReader | undefined;
+	#cursor: Uint8Array = noBytes;
 	#isLast = false;
 	#ahead: Promise<ScanPage> | undefined;
 
@@ -39,18 +46,20 @@ class PartitionEntries {
 		this.#isLong = isLong;
 	}
 
-	/** Takes the next entry from the page at hand. @returns false when a page must be fetched first */
+	/** To the next entry of the page at hand, or the end. @returns false when a page must be fetched first */
 	maybeAdvance(): boolean {
-		this.head = this.#reader?.next();
-		return this.head !== undefined || this.#isLast;
+		if (this.reader.maybeNext()) return true;
+		this.isAtEnd = this.#isLast;
+		return this.#isLast;
 	}
 
-	/** Takes the next entry, after as many pages as it needs: they may be empty. */
-	async advance(): Promise<void> {
+	/** To the next entry or the end, after as many pages as it needs: they may be empty. @returns true when another was asked for */
+	async advance(): Promise<boolean> {
 		while (!this.maybeAdvance()) {
 			const page = await (this.#ahead ?? this.#ask());
 			this.#ahead = undefined;
-			this.#reader = new ScanPageReader(page.bytes);
+			this.reader = new ScanPageReader(page.bytes);
+			this.#cursor = this.reader.cursor;
 			this.#isLast = page.isLast;
 			if (this.#isLong && !page.isLast) {
 				this.#ahead = this.#ask();
@@ -58,52 +67,118 @@ class PartitionEntries {
 				this.#ahead.catch(() => undefined);
 			}
 		}
+		return this.#ahead !== undefined;
 	}
 
 	#ask(): Promise<ScanPage> {
-		return this.#fetch(this.#partition, this.#reader?.cursor ?? new Uint8Array(0), this.#countMax);
+		return this.#fetch(this.#partition, this.#cursor, this.#countMax);
 	}
 }
 
-/** The entries of a checked scan, in its order. @param countMax entries of one page */
+export class OrderedScan {
+	/** True when there is no next entry: the range or the limit is at its end. */
+	isOver: boolean;
+	readonly #isReverse: boolean;
+	readonly #all: readonly PartitionEntries[];
+	/** Those that stand on an entry, the foremost last; without the one that is out. */
+	readonly #order: PartitionEntries[] = [];
+	/** The one whose entry was given out last. */
+	#out: PartitionEntries | undefined;
+	#isBegun = false;
+	#left: number;
+
+	/**
+	 * @param countMax entries of one page
+	 * @param limit entries in all
+	 */
+	constructor(partitionCount: number, isReverse: boolean, limit: number, countMax: number, fetch: FetchPage) {
+		this.#isReverse = isReverse;
+		this.#left = limit;
+		this.isOver = limit === 0;
+		const pageCount = Math.min(countMax, limit);
+		const isLong = limit > countMax;
+		this.#all = Array.from(
+			{ length: partitionCount },
+			(_, partition) => new PartitionEntries(partition, fetch, pageCount, isLong),
+		);
+	}
+
+	/** Entries that may still come. */
+	get left(): number {
+		return this.#left;
+	}
+
+	/** @returns a reader that stands on the next entry until the next call; undefined when there is none, or `fill` has to get it */
+	maybeNext(): ScanPageReader | undefined {
+		if (this.#left === 0) this.isOver = true;
+		if (this.isOver) return undefined;
+		const out = this.#out;
+		if (out === undefined) {
+			if (!this.#isBegun) return undefined;
+		} else {
+			if (!out.maybeAdvance()) return undefined;
+			if (this.#order.length === 0 && !out.isAtEnd) {
+				this.#left--;
+				return out.reader;
+			}
+			this.#out = undefined;
+			this.#place(out);
+		}
+		const first = this.#order.pop();
+		this.#out = first;
+		if (first === undefined) {
+			this.isOver = true;
+			return undefined;
+		}
+		this.#left--;
+		return first.reader;
+	}
+
+	/** Gets what the next entry needs. @returns true when pages were asked for ahead */
+	async fill(): Promise<boolean> {
+		if (this.#out !== undefined) {
+			const out = this.#out;
+			const hasAsked = await out.advance();
+			this.#out = undefined;
+			this.#place(out);
+			return hasAsked;
+		}
+		const asked = await Promise.all(this.#all.map((each) => each.advance()));
+		for (const each of this.#all) this.#place(each);
+		this.#isBegun = true;
+		return asked.includes(true);
+	}
+
+	/** Puts a partition into its place, unless it is at its end. */
+	#place(each: PartitionEntries): void {
+		if (each.isAtEnd) return;
+		const order = this.#order;
+		let low = 0;
+		let high = order.length;
+		while (low < high) {
+			const middle = (low + high) >>> 1;
+			const compared = (order[middle] as PartitionEntries).reader.compareKey(each.reader);
+			if (compared < 0 !== this.#isReverse) high = middle;
+			else low = middle + 1;
+		}
+		order.push(each);
+		for (let i = order.length - 1; i > low; i--) order[i] = order[i - 1] as PartitionEntries;
+		order[low] = each;
+	}
+}
+
+/** The entries of a checked scan, in its order: copies. @param countMax entries of one page */
 export async function* scanInOrder(
 	partitionCount: number,
-	scan: CheckedScan,
+	{ options, limit }: CheckedScan,
 	countMax: number,
 	fetch: FetchPage,
 ): AsyncGenerator<ScannedEntry, void, undefined> {
-	let left = scan.limit;
-	if (left === 0) return;
-	const pageCount = Math.min(countMax, left);
-	const all = Array.from(
-		{ length: partitionCount },
-		(_, partition) => new PartitionEntries(partition, fetch, pageCount, left > countMax),
-	);
-	await Promise.all(all.map((each) => each.advance()));
-	/** Those not at their end, the foremost last. */
-	const order: PartitionEntries[] = [];
-	for (const each of all) place(order, each, scan.options.isReverse);
-	for (let first = order.pop(); first?.head !== undefined; first = order.pop()) {
-		yield first.head;
-		left--;
-		if (left === 0) return;
-		if (!first.maybeAdvance()) await first.advance();
-		place(order, first, scan.options.isReverse);
+	const scan = new OrderedScan(partitionCount, options.isReverse, limit, countMax, fetch);
+	for (;;) {
+		const reader = scan.maybeNext();
+		if (reader !== undefined) yield reader.entry();
+		else if (scan.isOver) return;
+		else await scan.fill();
 	}
-}
-
-/** Puts a partition into its place, unless it is at its end. */
-function place(order: PartitionEntries[], each: PartitionEntries, isReverse: boolean): void {
-	const { head } = each;
-	if (head === undefined) return;
-	let low = 0;
-	let high = order.length;
-	while (low < high) {
-		const middle = (low + high) >>> 1;
-		const other = (order[middle] as PartitionEntries).head as ScannedEntry;
-		const compared = compareBytes(other.key, 0, other.key.length, head.key, 0, head.key.length);
-		if (compared < 0 !== isReverse) high = middle;
-		else low = middle + 1;
-	}
-	order.splice(low, 0, each);
 }

@@ -62,18 +62,18 @@ export const wholeRange: ScanOptions = {
 
 /** What a program says. Bounds together with a prefix narrow it. */
 export interface ScanSelection {
-	readonly gt?: Bytes;
-	readonly gte?: Bytes;
-	readonly lt?: Bytes;
-	readonly lte?: Bytes;
+	readonly gt?: Bytes | undefined;
+	readonly gte?: Bytes | undefined;
+	readonly lt?: Bytes | undefined;
+	readonly lte?: Bytes | undefined;
 	/** Only keys that begin with this. */
-	readonly prefix?: Bytes;
+	readonly prefix?: Bytes | undefined;
 	/** From the last key to the first. */
-	readonly reverse?: boolean;
+	readonly reverse?: boolean | undefined;
 	/** Entries at most. Default: all. */
-	readonly limit?: number;
+	readonly limit?: number | undefined;
 	/** Leave the values out. */
-	readonly keysOnly?: boolean;
+	readonly keysOnly?: boolean | undefined;
 }
 
 export interface CheckedScan {
@@ -98,9 +98,9 @@ export function checkScan(selection: ScanSelection = {}, isRangeOnly = false): C
 	}
 	const given: ScanOptions = {
 		isReverse: mustBeBoolean('reverse', reverse),
-		lower: mustBound('gt or gte', gt ?? gte),
+		lower: mustBound('gt or gte', gt === undefined ? gte : gt),
 		isLowerInclusive: gte !== undefined,
-		upper: mustBound('lt or lte', lt ?? lte),
+		upper: mustBound('lt or lte', lt === undefined ? lte : lt),
 		isUpperInclusive: lte !== undefined,
 		isKeysOnly: mustBeBoolean('keysOnly', keysOnly),
 		pageSizeMax: 0,

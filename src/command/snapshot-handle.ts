@@ -3,10 +3,12 @@
  * when the collector finds that nobody has it any more. What is pinned and how it is let go is the maker's affair, so the
  * same handle serves a partition in its own thread and a database of many partitions.
  *
- *   using snapshot = database.snapshot();      every read with it sees what was stored at this moment
+ *   using snapshot = await database.snapshot();      every read with it sees what was stored at this moment
  *
  * The collector's notice comes with the event loop: a thread without one has only `using`, `close()` and the age limit.
  */
+
+import { callerStack } from './caller-stack.js';
 
 /** What must outlive a handle that nobody closed: it must not hold the handle. */
 interface Leak {
@@ -35,15 +37,17 @@ export class SnapshotHandle {
 	/**
 	 * @param release lets go of what is pinned; must not hold the handle
 	 * @param warn takes the warning of a handle that was never closed
+	 * @param stack where it was made; whoever makes it later than it was asked for says so
 	 */
 	constructor(
 		sequences: readonly number[],
 		release: () => void,
 		warn: (text: string) => void = (text) => process.emitWarning(text, 'MillraceSnapshotWarning'),
+		stack: string = callerStack(SnapshotHandle),
 	) {
 		this.sequences = sequences;
 		this.#release = release;
-		lost.register(this, { release, warn, stack: callerStack() }, this);
+		lost.register(this, { release, warn, stack }, this);
 	}
 
 	get isClosed(): boolean {
@@ -61,9 +65,4 @@ export class SnapshotHandle {
 	[Symbol.dispose](): void {
 		this.close();
 	}
-}
-
-function callerStack(): string {
-	const lines = (new Error('here').stack ?? '').split('\n');
-	return lines.slice(3, 9).join('\n').trim();
 }

@@ -20,6 +20,11 @@ export interface SyncReader {
 	 */
 	get(key: Uint8Array, keyOffset: number, keySize: number, snapshot?: number): Uint8Array | undefined;
 	getEntry(key: Uint8Array, keyOffset: number, keySize: number, snapshot?: number): SyncEntry | undefined;
+	/**
+	 * The entry last read slides, and its expiry is due to be moved on (as `wantedExpiryMs` of a read in the partition): whoever
+	 * reads tells the partition by an opHas. False for reads at a snapshot.
+	 */
+	readonly wantsTouch: boolean;
 	/** Counters, for statistics: reads from memtables, from cached blocks, from files; retries. */
 	statistics(): Record<string, number>;
 	/** Closes files. */

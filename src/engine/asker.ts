@@ -2,6 +2,7 @@
  * How everything in the engine that is no hot path asks a partition something: one command, one promise. The hot path (get,
  * put …) has its own ways in calls.ts, which also implements this.
  */
+import { commandSize, flagArgument, flagSequence, requestHeaderSize } from '../command/command-format.js';
 
 export interface Command {
 	readonly opcode: number;
@@ -35,4 +36,16 @@ export interface Asker {
 	 * The same command to all partitions, in one turn; answers by partition. Rejects with the first error, when all have answered.
 	 */
 	askAll(command: Command): Promise<Reply[]>;
+}
+
+/** Its flags, with those that say what it has. */
+export function flagsOf({ flags = 0, argument, sequence }: Command): number {
+	return flags | (argument === undefined ? 0 : flagArgument) | (sequence === undefined ? 0 : flagSequence);
+}
+
+/** Bytes of its request in a ring. */
+export function requestSizeOf(command: Command): number {
+	const keySize = command.key?.length ?? 0;
+	const valueSize = command.value?.length ?? 0;
+	return requestHeaderSize + commandSize(flagsOf(command), keySize, valueSize);
 }

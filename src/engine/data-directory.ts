@@ -10,10 +10,11 @@
  * there; one without it is being created, and its partitions must be empty (storage/lsm/recovery/recovery.ts sees to both).
  */
 import { dirname, resolve } from 'node:path';
-import { MillraceError, systemCodeOf } from '../base/errors.js';
+import { MillraceError } from '../base/errors.js';
 import { partitionCountMax } from '../base/limits.js';
 import { xxh32 } from '../base/xxh32.js';
 import type { FileLock, FileSystem } from '../env/ports.js';
+import { directoryError } from './open-errors.js';
 
 export const directoryFormatVersion = 1;
 export const headFileName = 'MILLRACE';
@@ -21,6 +22,7 @@ export const lockFileName = 'LOCK';
 /** The hash that routes keys, by name: with another one a directory's keys would be looked for in the wrong places. */
 const hashName = 'xxh32';
 const headSizeMax = 4096;
+const headRemedy = 'restore it from a backup or a checkpoint of this database, it is the same in all of them';
 const partitionPattern = /^partition-\d+$/;
 /** What a creation that was cut off may have left. */
 const unfinishedPattern = /^(partition-\d+|MILLRACE\.tmp)$/;
@@ -154,41 +156,31 @@ function lockDirectory(fileSystem: FileSystem, path: string, headPath: string): 
 		throw directoryError(path, error);
 	}
 	if (typeof held === 'string') {
-		throw new MillraceError(
-			'MILLRACE_LOCKED',
-			`${path} is open in process ${held.trim() || 'unknown'}: one process at a time; connect to it instead, or stop it`,
-		);
+		const owner = held.trim();
+		const what =
+			owner === String(process.pid)
+				? `this process (${owner}): attach threads to that database (db.attachment()), or close it first`
+				: `process ${owner || 'unknown'}: one process at a time; connect to it instead, or stop it`;
+		throw new MillraceError('MILLRACE_LOCKED', `${path} is open in ${what}`);
 	}
 	return held;
-}
-
-/** The system's error about the directory, with our code. */
-function directoryError(path: string, error: unknown): MillraceError {
-	if (error instanceof MillraceError) return error;
-	const code = systemCodeOf(error);
-	const why = code === '' ? String(error) : code;
-	return new MillraceError(
-		code === 'ENOSPC' ? 'MILLRACE_DISK_FULL' : 'MILLRACE_DIRECTORY',
-		`${path} cannot be used as a data directory (${why}): it must be a directory we may write to`,
-		{ cause: error },
-	);
 }
 
 /** @returns the partition count @throws MILLRACE_CORRUPT, MILLRACE_FORMAT_NEWER, MILLRACE_DIRECTORY */
 export function readHead(fileSystem: FileSystem, path: string): number {
 	const [line, checksum] = readHeadText(fileSystem, path).split('\n');
 	if (checksum !== checksumOf(line)) {
-		throw new MillraceError('MILLRACE_CORRUPT', `${path} is damaged: its checksum does not hold`);
+		throw new MillraceError('MILLRACE_CORRUPT', `${path} is damaged, its checksum does not hold: ${headRemedy}`);
 	}
 	const { format, partitions, hash } = JSON.parse(line) as Record<string, unknown>;
 	if (typeof format === 'number' && format > directoryFormatVersion) {
 		throw new MillraceError(
 			'MILLRACE_FORMAT_NEWER',
-			`${path} has format ${format}; this version reads ${directoryFormatVersion}`,
+			`${path} has format ${format}; this version reads ${directoryFormatVersion}: open it with a newer version of Millrace`,
 		);
 	}
 	if (format !== directoryFormatVersion || hash !== hashName) {
-		throw new MillraceError('MILLRACE_CORRUPT', `${path} names format ${String(format)}, hash ${String(hash)}`);
+		throw new MillraceError('MILLRACE_CORRUPT', `${path} names format ${String(format)}, hash ${String(hash)}: ${headRemedy}`);
 	}
 	if (
 		typeof partitions !== 'number' ||
@@ -196,7 +188,7 @@ export function readHead(fileSystem: FileSystem, path: string): number {
 		partitions < 1 ||
 		partitions > partitionCountMax
 	) {
-		throw new MillraceError('MILLRACE_CORRUPT', `${path} names ${String(partitions)} partitions`);
+		throw new MillraceError('MILLRACE_CORRUPT', `${path} names ${String(partitions)} partitions: ${headRemedy}`);
 	}
 	return partitions;
 }

@@ -1,335 +1,270 @@
 /**
- * The embedded database: promises over the dispatcher. Main thread only.
+ * The embedded database as a program holds it: the Store port over one session, in the thread that opened it and in those that
+ * attached to it. It checks what it is given and hands it on; each method's work is done elsewhere:
  *
- * Keys and values are copied into a ring before a method returns, so callers may reuse their buffers at once; values that come
- * back are the caller's own. A promise of a write resolves when the write is as durable as the database's durability says.
+ *   one key ─> KeyMethods ─> Calls, SyncReads         events, pressure <─ the session, Calls
+ *   many ─> Batches, Snapshots, Scanner, AdminCalls, StoreWriter: all of them ask through Calls
+ *
+ * Keys and values are copied before a method returns, so callers may reuse their buffers at once; values that come back are the
+ * caller's own. A promise of a write resolves when the write is as durable as the database's durability says, or the write's own.
  */
-import { codeOf, MillraceError, statusNotFound, statusOk } from '../base/errors.js';
-import { type Bytes, mustDelta, mustKey, mustValue } from '../command/checked-bytes.js';
-import {
-	flagArgument,
-	opCheckpoint,
-	opCount,
-	opDelete,
-	opFlush,
-	opGet,
-	opHas,
-	opIncrement,
-	opPut,
-	opStats,
-	replyMessage,
-	replyValue,
-} from '../command/command-format.js';
-import type { ReplySink } from '../command/command-port.js';
-import { checkPutOptions, type PutOptions } from '../command/put-options.js';
-import { checkpointDirectory, type DatabaseCheckpoint } from './checkpoint-directory.js';
-import { Engine, type EngineOptions } from './engine.js';
-import { type PendingCall, PendingCalls } from './pending-calls.js';
+import { MillraceError } from '../base/errors.js';
+import type { Bytes } from '../command/checked-bytes.js';
+import { checkAbortOptions, checkDurabilityOnly, wishOf } from '../command/put-options.js';
+import type {
+	AbortOptions,
+	BatchOperation,
+	CountOptions,
+	FileProblem,
+	KeyRange,
+	Store,
+	StoreScanOptions,
+	WriteOptions,
+} from '../command/store.js';
+import { AdminCalls } from './admin-calls.js';
+import type { Attachment } from './attach-messages.js';
+import { Batches } from './batches.js';
+import { Calls } from './calls.js';
+import type { DatabaseCheckpoint } from './checkpoint-directory.js';
+import { EncodedStore } from './encoded-store.js';
+import type { EncodingChoice, EncodingPair, InputOf, OutputOf } from './encodings.js';
+import { EpochGate } from './epoch-gate.js';
+import { KeyMethods } from './key-methods.js';
+import type { Pressure } from './pressure.js';
+import type { ScanIterator } from './scan-iterator.js';
+import { Scanner } from './scanner.js';
+import type { Session } from './session.js';
+import { type DatabaseSnapshot, Snapshots } from './snapshots.js';
+import { type EventListener, StoreEvents, type StoreEventType } from './store-events.js';
+import { StoreWriter, type WriterOptions } from './store-writer.js';
 
-interface Submission {
-	readonly partition: number;
-	readonly slot: number;
-	readonly part: number;
-	readonly opcode: number;
-	readonly flags: number;
-	readonly argument: number;
-	readonly key: Uint8Array;
-	readonly value: Uint8Array;
-}
-
-const none = new Uint8Array(0);
-
-export class Database implements AsyncDisposable {
-	readonly #engine: Engine;
-	readonly #calls = new PendingCalls();
-	readonly #sink: number;
-	/** Commands that found their ring full; in order, sent when there is room. */
-	readonly #waiting: Submission[] = [];
+export class Database extends KeyMethods implements Store {
+	readonly partitionCount: number;
+	readonly #session: Session;
+	readonly #gate: EpochGate;
+	readonly #scanner: Scanner;
+	readonly #batches: Batches;
+	readonly #admin: AdminCalls;
+	readonly #events = new StoreEvents();
+	/** Calls under way that take several steps. */
+	#stepping = 0;
+	#onStepsEnd: (() => void) | undefined;
 	#closing: Promise<void> | undefined;
-	#onIdle: (() => void) | undefined;
 
-	private constructor(engine: Engine) {
-		this.#engine = engine;
-		this.#sink = engine.dispatcher.register(this.#makeSink());
+	/** Applications call `open` or `attach` of the package. */
+	constructor(session: Session) {
+		const calls = new Calls(session.port, session.inFlightSizeMax);
+		const gate = new EpochGate(session.gate);
+		super(session, calls, new Snapshots(calls, gate));
+		this.#session = session;
+		this.#gate = gate;
+		this.partitionCount = session.partitionCount;
+		this.#scanner = new Scanner(this.calls, this.snapshots);
+		this.#batches = new Batches(this.calls, this.#gate);
+		this.#admin = new AdminCalls(this.calls, this.#gate, session.fileSystem);
+		this.calls.onPressure = (pressure) => this.#events.emit({ type: 'pressure', ...pressure });
+		session.onEvent = (event) => {
+			if (session.death !== undefined) this.#end(session.death);
+			this.#events.emit(event);
+		};
+		if (session.death !== undefined) this.#end(session.death);
+	}
+
+	// --- many keys at once ----------------------------------------------------------------------------
+
+	/**
+	 * All operations or none, also over partitions and through crashes; each sees what those before it did. Every operation is
+	 * checked before anything is sent.
+	 * @returns undefined when a condition was not met, and for an empty batch: nothing was written
+	 * @throws MILLRACE_MESSAGE_SIZE for more than 65,536 operations or 16 MiB
+	 */
+	batch(
+		operations: readonly BatchOperation[],
+		options?: WriteOptions,
+	): Promise<{ readonly count: number } | undefined> {
+		return this.#inSteps(async () => {
+			checkDurabilityOnly('batch', options);
+			return this.#batches.commit(operations, wishOf(options, this.durability));
+		});
 	}
 
 	/**
-	 * Opens or creates a database; applications call `open` of the package, which wires the options.
-	 * @throws MillraceError when the directory cannot be used, is locked, damaged, or has another partition count
+	 * A stream that loads records in constant memory: a Node Writable in object mode that takes `[key, value]` and operations as in
+	 * `batch`, without conditions; for `pipeline`, and with `Writable.toWeb` for the web. `writer.stats` tells its rate.
+	 * @param toRecord makes such a record of what is written, where it is something else
 	 */
-	static async open(options: EngineOptions): Promise<Database> {
-		let database: Database | undefined;
-		const engine = await Engine.start({
-			...options,
-			onDeath: (error) => {
-				if (database !== undefined) database.#onDeath(error);
-				options.onDeath?.(error);
-			},
-		});
-		database = new Database(engine);
-		return database;
+	writer(options?: WriterOptions, toRecord?: (record: unknown) => unknown): StoreWriter {
+		this.calls.mustBeOpen();
+		return new StoreWriter(this.calls, this.durability, options, toRecord);
 	}
 
-	get partitionCount(): number {
-		return this.#engine.partitionCount;
-	}
-
-	/** @returns the value, or undefined when the key is absent or expired */
-	get(key: Bytes): Promise<Uint8Array | undefined> {
-		return this.#callKey(opGet, 0, 0, key, none, (call) => call.values[0]);
-	}
-
-	/** Values in the order of the keys; undefined where there is none. */
-	getMany(keys: readonly Bytes[]): Promise<(Uint8Array | undefined)[]> {
-		return attempt(() => {
-			if (!Array.isArray(keys)) throw new TypeError('getMany takes an array of keys');
-			const keyBytes = keys.map(mustKey);
-			if (keys.length === 0) return Promise.resolve([]);
-			return this.#call(
-				keys.length,
-				(call) => call.values,
-				(slot) => {
-					for (let part = 0; part < keyBytes.length; part++) {
-						this.#submitKey(slot, part, opGet, 0, 0, keyBytes[part], none);
-					}
-				},
-			);
-		});
-	}
-
-	has(key: Bytes): Promise<boolean> {
-		return this.#callKey(opHas, 0, 0, key, none, (call) => call.status === statusOk);
-	}
-
-	/** @returns the version written, or undefined when a condition of the options was not met */
-	put(key: Bytes, value: Bytes, options?: PutOptions): Promise<{ version: number } | undefined> {
-		return attempt(() => {
-			const { flags, expiryMs, isRelative } = checkPutOptions(options);
-			const expiresAtMs = isRelative ? Date.now() + expiryMs : expiryMs;
-			return this.#callKey(opPut, flags, expiresAtMs, key, mustValue(value), (call) =>
-				call.status === statusNotFound ? undefined : { version: call.number },
-			);
-		});
-	}
-
-	/** @returns true when the key was there */
-	delete(key: Bytes): Promise<boolean> {
-		return this.#callKey(opDelete, 0, 0, key, none, (call) => call.status === statusOk);
-	}
+	// --- ranges ---------------------------------------------------------------------------------------
 
 	/**
-	 * Adds to a decimal counter; an absent key counts as 0. Exact over 64 bits.
-	 * @throws MILLRACE_NOT_INTEGER, MILLRACE_OVERFLOW
+	 * Entries in the order of their keys, at one cut: as stored when the iteration began, unless a snapshot is given.
+	 * @throws TypeError for options that are unknown or wrong; MILLRACE_KEY_SIZE for a long bound
 	 */
-	increment(key: Bytes, delta: number | bigint = 1): Promise<bigint> {
-		return attempt(() =>
-			this.#callKey(opIncrement, 0, 0, key, Buffer.from(mustDelta(delta), 'latin1'), (call) =>
-				BigInt(Buffer.from(call.values[0] ?? none).toString('latin1')),
-			),
-		);
+	scan(options?: StoreScanOptions): ScanIterator {
+		return this.#scanner.scan(options);
 	}
 
-	/** Exact count of live entries, each partition at one moment of its own. Reads every key. */
-	count(): Promise<number> {
-		return this.#callAll(opCount, (call) => call.number);
+	/** Live entries of a range: counted at one cut, or estimated. */
+	count(options?: CountOptions): Promise<number> {
+		return this.#inSteps(() => this.#scanner.count(options));
 	}
+
+	/** Deletes every key of a range: at one moment in each partition. */
+	deleteRange(range?: KeyRange, options?: WriteOptions): Promise<void> {
+		return this.#inSteps(async () => {
+			checkDurabilityOnly('deleteRange', options);
+			await this.#admin.deleteRange(range, wishOf(options, this.durability));
+		});
+	}
+
+	/** One consistent cut over all partitions, also while other threads write. Keeps on disk what it sees: close it soon. */
+	snapshot(): Promise<DatabaseSnapshot> {
+		return this.#inSteps(() => this.snapshots.acquire());
+	}
+
+	// --- the whole ------------------------------------------------------------------------------------
 
 	/** Writes all memtables to tables: a following open has little to replay. */
-	flush(): Promise<void> {
-		return this.#callAll(opFlush, () => undefined);
-	}
-
-	/**
-	 * Makes a copy in a directory that does not exist yet, which opens like any other, while the database goes on: by hard links,
-	 * where the file system has them. Holds what was written before the call; of what comes meanwhile, each partition has none or a
-	 * beginning.
-	 * @throws MILLRACE_DIRECTORY when the directory exists or the one above it does not; MILLRACE_DISK_FULL, MILLRACE_BUSY
-	 */
-	checkpoint(directory: string): Promise<DatabaseCheckpoint> {
-		return attempt(() => {
-			if (typeof directory !== 'string' || directory === '') throw new TypeError('a directory is a path');
-			return checkpointDirectory(this.#engine.fileSystem, directory, this.partitionCount, (paths) =>
-				this.#call(
-					paths.length,
-					(call) => call.values.map((text) => Buffer.from(text ?? none).toString('utf8')),
-					(slot) => {
-						for (const [partition, path] of paths.entries()) {
-							const value = Buffer.from(path, 'utf8');
-							const opcode = opCheckpoint;
-							this.#submit({ partition, slot, part: partition, opcode, flags: 0, argument: 0, key: none, value });
-						}
-					},
-				),
-			);
+	flush(options?: AbortOptions): Promise<void> {
+		return this.#inSteps(async () => {
+			checkAbortOptions('flush', options);
+			await this.#admin.flush(options);
 		});
 	}
 
-	/** Numbers of each partition, by partition. */
-	stats(): Promise<Record<string, unknown>[]> {
-		return this.#callAll(opStats, (call) =>
-			call.values.map((text) => JSON.parse(Buffer.from(text ?? none).toString('utf8')) as Record<string, unknown>),
-		);
+	/** Compacts a range down to the last level. */
+	compact(range?: KeyRange, options?: AbortOptions): Promise<void> {
+		return this.#inSteps(async () => {
+			checkAbortOptions('compact', options);
+			await this.#admin.compact(range, options);
+		});
 	}
 
-	/** Waits for calls under way, makes everything durable, and lets the directory go. Idempotent. */
+	/** Numbers of each partition, by partition: docs/storage.md. */
+	stats(): Promise<Record<string, unknown>[]> {
+		return this.#inSteps(() => this.#admin.stats());
+	}
+
+	/** What a read of this key touches, and how long each step takes. */
+	explain(key: Bytes): Promise<Record<string, unknown>> {
+		return this.#inSteps(() => this.#admin.explain(key));
+	}
+
+	/**
+	 * A copy in a directory that does not exist yet, which opens like any other, made by hard links while the database goes on.
+	 * @throws MILLRACE_DIRECTORY when the directory exists or the one above it does not; MILLRACE_DISK_FULL, MILLRACE_BUSY
+	 */
+	checkpoint(directory: string, options?: AbortOptions): Promise<DatabaseCheckpoint> {
+		return this.#inSteps(async () => {
+			checkAbortOptions('checkpoint', options);
+			return this.#admin.checkpoint(directory, options);
+		});
+	}
+
+	/** Reads and checks every byte on disk. @returns what is wrong; empty: nothing */
+	verify(options?: AbortOptions): Promise<FileProblem[]> {
+		return this.#inSteps(async () => {
+			checkAbortOptions('verify', options);
+			return this.#admin.verify(options);
+		});
+	}
+
+	/**
+	 * The same database with keys and values in encodings: 'bytes', 'utf8', 'json', 'msgpack', or one's own. 'bytes' where none is
+	 * given.
+	 */
+	withEncoding<K extends EncodingChoice = 'bytes', V extends EncodingChoice = 'bytes'>(
+		encodings: EncodingPair<K, V>,
+	): EncodedStore<InputOf<K>, OutputOf<K>, InputOf<V>, OutputOf<V>> {
+		return new EncodedStore(this, encodings);
+	}
+
+	/**
+	 * A ticket with which another thread of this process attaches: pass it as (part of) `workerData`, with its `transferList`.
+	 * @throws MILLRACE_CLOSED, MILLRACE_WORKER_DIED; TypeError in an attached thread
+	 */
+	attachment(): Attachment {
+		this.calls.mustBeOpen();
+		return this.#session.makeAttachment();
+	}
+
+	/** How close this thread is to being refused with MILLRACE_BUSY, and why. Cheap. */
+	get pressure(): Pressure {
+		return this.calls.pressure;
+	}
+
+	/** Calls `listener` for every event of a type. @throws TypeError for a type there is not */
+	on<T extends StoreEventType>(type: T, listener: EventListener<T>): this {
+		this.#events.on(type, listener);
+		return this;
+	}
+
+	once<T extends StoreEventType>(type: T, listener: EventListener<T>): this {
+		this.#events.once(type, listener);
+		return this;
+	}
+
+	off<T extends StoreEventType>(type: T, listener: EventListener<T>): this {
+		this.#events.off(type, listener);
+		return this;
+	}
+
+	/**
+	 * Refuses further calls, waits for those under way, makes everything durable, and lets the directory go; in an attached thread:
+	 * lets go of the database. Idempotent.
+	 * @throws MILLRACE_POISONED or MILLRACE_DISK_FULL when the last commit could not be made durable
+	 */
 	close(): Promise<void> {
 		this.#closing ??= this.#close();
 		return this.#closing;
-	}
-
-	async #close(): Promise<void> {
-		if (this.#calls.count > 0 && this.#engine.death === undefined) {
-			await new Promise<void>((resolve) => {
-				this.#onIdle = resolve;
-			});
-		}
-		await this.#engine.close();
 	}
 
 	[Symbol.asyncDispose](): Promise<void> {
 		return this.close();
 	}
 
-	/** A call of `parts` replies; `send` submits its commands. */
-	#call<T>(parts: number, finish: (call: PendingCall) => T, send: (slot: number) => void): Promise<T> {
-		const { death } = this.#engine;
-		if (death !== undefined) return Promise.reject(death);
-		if (this.#closing !== undefined)
-			return Promise.reject(new MillraceError('MILLRACE_CLOSED', 'the database is closed'));
-		return new Promise((resolve, reject) => {
-			const slot = this.#calls.add({
-				finish: (call) => resolve(finish(call)),
-				fail: reject,
-				missing: parts,
-				status: statusOk,
-				number: 0,
-				values: new Array<Uint8Array | undefined>(parts).fill(undefined),
-				error: undefined,
+	// --- inside ---------------------------------------------------------------------------------------
+
+	async #close(): Promise<void> {
+		this.calls.refuse(closedError);
+		this.#scanner.end(closedError());
+		this.snapshots.end(closedError());
+		while (this.#stepping > 0) {
+			await new Promise<void>((resolve) => {
+				this.#onStepsEnd = resolve;
 			});
-			send(slot);
-		});
-	}
-
-	#callKey<T>(
-		opcode: number,
-		flags: number,
-		argument: number,
-		key: Bytes,
-		value: Uint8Array,
-		finish: (call: PendingCall) => T,
-	): Promise<T> {
-		return attempt(() => {
-			const keyBytes = mustKey(key);
-			return this.#call(1, finish, (slot) => this.#submitKey(slot, 0, opcode, flags, argument, keyBytes, value));
-		});
-	}
-
-	#callAll<T>(opcode: number, finish: (call: PendingCall) => T): Promise<T> {
-		return this.#call(this.partitionCount, finish, (slot) => {
-			for (let partition = 0; partition < this.partitionCount; partition++) {
-				this.#submit({
-					partition,
-					slot,
-					part: partition,
-					opcode,
-					flags: 0,
-					argument: 0,
-					key: none,
-					value: none,
-				});
-			}
-		});
-	}
-
-	#submitKey(
-		slot: number,
-		part: number,
-		opcode: number,
-		flags: number,
-		argument: number,
-		key: Uint8Array,
-		value: Uint8Array,
-	): void {
-		const partition = this.#engine.dispatcher.partitionOf(key, 0, key.length);
-		this.#submit({
-			partition,
-			slot,
-			part,
-			opcode,
-			flags: argument === 0 ? flags : flags | flagArgument,
-			argument,
-			key,
-			value,
-		});
-	}
-
-	/** Sends a command, or keeps it until there is room. Commands that wait are not overtaken. */
-	#submit(submission: Submission): void {
-		if (this.#waiting.length > 0 || !this.#maybeSend(submission)) {
-			const { key, value } = submission;
-			this.#waiting.push({ ...submission, key: new Uint8Array(key), value: new Uint8Array(value) });
 		}
+		await this.calls.idle();
+		this.#gate.end(closedError());
+		this.calls.end(closedError);
+		await this.#session.close();
 	}
 
-	#maybeSend({ partition, slot, part, opcode, flags, argument, key, value }: Submission): boolean {
-		const { dispatcher } = this.#engine;
-		return dispatcher.submit(
-			partition,
-			this.#sink,
-			slot,
-			part,
-			opcode,
-			flags,
-			argument,
-			key,
-			0,
-			key.length,
-			value,
-			0,
-			value.length,
-		);
+	/** Nothing will be answered any more. */
+	#end(error: MillraceError): void {
+		this.calls.end(() => error);
+		this.#gate.end(error);
+		this.#scanner.end(error);
+		this.snapshots.end(error);
 	}
 
-	#sendWaiting(): void {
-		let sent = 0;
-		while (sent < this.#waiting.length && this.#maybeSend(this.#waiting[sent])) sent++;
-		this.#waiting.splice(0, sent);
-	}
-
-	/** Nothing under way will be answered; what the partitions that live still answer is not waited for. */
-	#onDeath(error: MillraceError): void {
-		this.#waiting.length = 0;
-		this.#calls.failAll(error);
-		this.#onIdle?.();
-	}
-
-	#makeSink(): ReplySink {
-		return {
-			onReply: (slot, part, status, kind, number, bytes, offset, size) => {
-				if (this.#engine.death !== undefined) return;
-				const call = this.#calls.get(slot);
-				call.status = status;
-				call.number += number;
-				if (kind === replyValue) call.values[part] = Uint8Array.prototype.slice.call(bytes, offset, offset + size);
-				if (status > statusNotFound) {
-					const text = kind === replyMessage ? Buffer.from(bytes.subarray(offset, offset + size)).toString('utf8') : '';
-					call.error ??= new MillraceError(codeOf(status), text);
-				}
-				this.#calls.settlePart(slot);
-			},
-			onRepliesEnd: () => {
-				if (this.#calls.count === 0) this.#onIdle?.();
-			},
-			onRoom: () => this.#sendWaiting(),
-		};
+	/** A call that asks more than once: `close` waits for all of it. What `work` does at once happens at once. */
+	async #inSteps<T>(work: () => Promise<T>): Promise<T> {
+		this.calls.mustBeOpen();
+		this.#stepping++;
+		try {
+			return await work();
+		} finally {
+			this.#stepping--;
+			if (this.#stepping === 0) this.#onStepsEnd?.();
+		}
 	}
 }
 
-/** Misuse rejects like every other error, so that a caller has one place to catch. */
-function attempt<T>(start: () => Promise<T>): Promise<T> {
-	try {
-		return start();
-	} catch (error) {
-		return Promise.reject(error);
-	}
+function closedError(): MillraceError {
+	return new MillraceError('MILLRACE_CLOSED', 'the database is closed');
 }

@@ -1,5 +1,6 @@
 /**
- * The main thread's switchboard: commands into request rings, replies from reply rings to whoever asked. Implements CommandPort.
+ * An asking thread's switchboard: commands into request rings, replies from reply rings to whoever asked. Implements CommandPort.
+ * The opener has one over the links of its partitions, each attached thread one over the channels it was given.
  *
  *   submit … submit ─┐ (many sockets read in one turn of the event loop)
  *                    └─> turn: publish all rings once, take replies, tell the sinks that the burst is over
@@ -9,6 +10,7 @@
  */
 import { assert } from '../base/assert.js';
 import { readF64, readU32, writeU32 } from '../base/bytes.js';
+import { MillraceError } from '../base/errors.js';
 import { frameSizeMax } from '../base/limits.js';
 import {
 	commandSize,
@@ -54,6 +56,7 @@ export interface Channel {
 export class Dispatcher implements CommandPort {
 	readonly #router: Router;
 	#links: readonly Channel[] = [];
+	#partitionCount = 0;
 	readonly #bell: PortBellOwner;
 	readonly #sinks: (ReplySink | undefined)[] = [];
 	readonly #sinkNumbers: number[] = [];
@@ -65,6 +68,9 @@ export class Dispatcher implements CommandPort {
 	#inFlight = 0;
 	#emptyTurns = 0;
 	#isScheduled = false;
+	#isStopped = false;
+	/** Called before the thread may go to sleep. @param isWaiting replies or room are still to come */
+	onSleep: (isWaiting: boolean) => void = () => undefined;
 	readonly #turnBound = (): void => this.#turn();
 	/** What may have come between a look at the rings and the moment we are known to sleep. */
 	readonly #hasWork = (): boolean =>
@@ -79,6 +85,15 @@ export class Dispatcher implements CommandPort {
 	/** The partitions, in order of their numbers. Before the first command. */
 	connect(links: readonly Channel[]): void {
 		this.#links = links;
+		this.#partitionCount = links.length;
+	}
+
+	/** Nothing is sent or taken any more: the rings are not ours any longer. Commands in flight get no reply. */
+	stop(): void {
+		this.#isStopped = true;
+		this.#links = [];
+		this.#waitingForRoom.clear();
+		this.#inFlight = 0;
 	}
 
 	/** A partition rang: there may be replies or room. */
@@ -87,7 +102,7 @@ export class Dispatcher implements CommandPort {
 	};
 
 	get partitionCount(): number {
-		return this.#links.length;
+		return this.#partitionCount;
 	}
 
 	/** Commands submitted and not yet answered. */
@@ -134,6 +149,7 @@ export class Dispatcher implements CommandPort {
 		commandSequence = 0,
 		wish = wishDefault,
 	): boolean {
+		if (this.#isStopped) throw new MillraceError('MILLRACE_CLOSED', 'the database is closed');
 		const ring = this.#links[partition].requests;
 		const at = ring.reserve(requestHeaderSize + commandSize(flags, keySize, valueSize));
 		if (at < 0) {
@@ -175,7 +191,7 @@ export class Dispatcher implements CommandPort {
 	}
 
 	#schedule(): void {
-		if (this.#isScheduled) return;
+		if (this.#isScheduled || this.#isStopped) return;
 		this.#isScheduled = true;
 		this.#bell.disarm();
 		setImmediate(this.#turnBound);
@@ -183,6 +199,7 @@ export class Dispatcher implements CommandPort {
 
 	#turn(): void {
 		this.#isScheduled = false;
+		if (this.#isStopped) return;
 		for (let i = 0; i < this.#links.length; i++) this.#links[i].requests.publish();
 		let count = 0;
 		for (let i = 0; i < this.#links.length; i++) {
@@ -194,11 +211,19 @@ export class Dispatcher implements CommandPort {
 		if (this.#waitingForRoom.size > 0) this.#offerRoom();
 		this.#emptyTurns = count > 0 ? 0 : this.#emptyTurns + 1;
 		if (this.#isScheduled || this.#inFlight === 0) {
-			if (this.#inFlight === 0 && !this.#isScheduled && !this.#bell.arm(this.#hasWork)) this.#schedule();
+			if (this.#inFlight === 0 && !this.#isScheduled) this.#sleep();
 			return;
 		}
 		// What was submitted while replies were handled is published by the turn it scheduled.
-		if (this.#emptyTurns < emptyTurnsMax || !this.#bell.arm(this.#hasWork)) this.#schedule();
+		if (this.#emptyTurns < emptyTurnsMax) this.#schedule();
+		else this.#sleep();
+	}
+
+	/** Leaves it to a bell to wake us, unless something has come. */
+	#sleep(): void {
+		if (this.#isStopped) return;
+		if (this.#bell.arm(this.#hasWork)) this.onSleep(this.#inFlight > 0 || this.#waitingForRoom.size > 0);
+		else this.#schedule();
 	}
 
 	/** Gives the replies of one ring to their sinks. @returns how many */

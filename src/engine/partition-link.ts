@@ -2,30 +2,39 @@
  * The main thread's side of one partition: its rings, its two threads and their mail. Main thread only.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { type ErrorCode, errorTable, MillraceError } from '../base/errors.js';
+import { MillraceError } from '../base/errors.js';
 import { logRingSizeDefault, ringSizeDefault, youngGenerationSizeMb } from '../base/limits.js';
 import {
+	type ChannelMemory,
+	type ChannelPorts,
 	type Durability,
 	type LogBoot,
+	type LogControl,
 	type MailToMain,
 	type MailToPartition,
 	type PartitionBoot,
 	type PartitionMemory,
-	type PlainError,
 	sharedMailWord,
 	sharedPoisonWord,
 	sharedSize,
 } from '../command/worker-boot.js';
+import type { TransactionReport } from '../command/transaction.js';
 import { ThreadBell } from '../ring/bell.js';
 import { RingConsumer } from '../ring/ring-consumer.js';
-import { createRing } from '../ring/ring-format.js';
+import { createRing, isReleasedTo, tailOf } from '../ring/ring-format.js';
 import { RingProducer } from '../ring/ring-producer.js';
+import { errorOf } from './attach-messages.js';
+import { partitionError } from './open-errors.js';
+import type { DatabaseEvent } from './session.js';
 
 /** What the storage of a partition shares with whoever reads it without a message. */
 export interface StorageMemory {
 	readonly view: SharedArrayBuffer;
 	readonly arenas: readonly SharedArrayBuffer[];
 }
+
+/** Between two looks how far the log's thread is. */
+const logLookIntervalMs = 1;
 
 export interface LinkOptions {
 	readonly partition: number;
@@ -46,14 +55,27 @@ export interface LinkOptions {
 	readonly onBell: () => void;
 	/** Does a job in the background pool; the promise never rejects. */
 	readonly runJob: (task: { directory: string; job: unknown }) => Promise<unknown>;
-	readonly onNote: (text: string) => void;
-	/** A thread ended that should not have. */
-	readonly onDeath: (error: MillraceError) => void;
+	/** Hears all but 'closing'; 'died' when a thread ended that should not have. */
+	readonly onEvent: (event: DatabaseEvent) => void;
+	/** Hears how far the recovery is, some ten times a second. */
+	readonly onProgress?: ((progress: OpenProgress) => void) | undefined;
+}
+
+/** How far the opening of one partition is. */
+export interface OpenProgress {
+	readonly partition: number;
+	/** First its tables are opened, then its log is replayed. */
+	readonly step: 'tables' | 'log';
+	/** Tables, or bytes of log. */
+	readonly done: number;
+	/** Of so many. */
+	readonly total: number;
 }
 
 export interface PartitionReady {
 	readonly replayedCount: number;
 	readonly notes: readonly string[];
+	readonly transactions: TransactionReport;
 }
 
 export class PartitionLink {
@@ -75,6 +97,8 @@ export class PartitionLink {
 	#isEnding = false;
 	/** The partition's thread has ended or is being ended: it takes no more mail. Until then a shutdown may wait for a job. */
 	#isOver = false;
+	/** Who waits for a channel to be forgotten. */
+	readonly #detaching = new Map<number, () => void>();
 	#settleReady: { resolve: (ready: PartitionReady) => void; reject: (error: Error) => void } | undefined;
 
 	constructor(options: LinkOptions) {
@@ -116,9 +140,57 @@ export class PartitionLink {
 		this.ended = new Promise((resolve) => {
 			partitionWorker.once('exit', () => {
 				this.#isOver = true;
+				for (const settle of this.#detaching.values()) settle();
 				resolve();
 			});
 		});
+	}
+
+	get partition(): number {
+		return this.#options.partition;
+	}
+
+	get directory(): string {
+		return this.#options.directory;
+	}
+
+	get storageMemory(): StorageMemory {
+		return this.#options.storageMemory;
+	}
+
+	/** What whoever else asks this partition needs of its memory. */
+	get askerMemory(): Pick<PartitionMemory, 'workerBell' | 'shared'> {
+		const { workerBell, shared } = this.#memory;
+		return { workerBell, shared };
+	}
+
+	/** Gives the partition one more asking thread. @param logBellPort where the log's thread rings that one */
+	attach(memory: ChannelMemory, ports: ChannelPorts, logBellPort: MessagePort): void {
+		const control: LogControl = { memory, bellPort: logBellPort };
+		// Before the partition knows of the channel: it is what may name it to the log.
+		this.#logControl.postMessage(control, [logBellPort]);
+		this.#post({ type: 'attach', memory, ports }, Object.values(ports) as MessagePort[]);
+	}
+
+	/** Resolves when the channel's rings are not touched any more, or the partition's thread has ended. */
+	detach(channel: number): Promise<void> {
+		if (this.#isOver) return Promise.resolve();
+		return new Promise((resolve) => {
+			this.#detaching.set(channel, () => {
+				this.#detaching.delete(channel);
+				this.#whenLogPassed(tailOf(this.#memory.logRing), resolve);
+			});
+			this.#post({ type: 'detach', channel });
+		});
+	}
+
+	/**
+	 * Messages before this position of the log ring may still name the channel; its thread is behind by a sync or two. It has no way
+	 * to ring here, so it is looked at until it is past them.
+	 */
+	#whenLogPassed(position: number, resolve: () => void): void {
+		if (this.#isOver || this.#isPoisoned || isReleasedTo(this.#memory.logRing, position)) resolve();
+		else setTimeout(() => this.#whenLogPassed(position, resolve), logLookIntervalMs);
 	}
 
 	/** From now on the end of the threads is no surprise. */
@@ -196,7 +268,7 @@ export class PartitionLink {
 			const text = `the ${what} of partition ${this.#options.partition} died (exit ${exitCode}): ${reason}`;
 			const error = new MillraceError('MILLRACE_WORKER_DIED', text);
 			this.#settleReady?.reject(error);
-			this.#options.onDeath(error);
+			this.#options.onEvent({ type: 'died', error });
 		});
 		return worker;
 	}
@@ -207,32 +279,46 @@ export class PartitionLink {
 	}
 
 	#onMail(message: MailToMain): void {
-		if (message.type === 'ready') {
-			this.#settleReady?.resolve(message);
-			this.#settleReady = undefined;
-		} else if (message.type === 'failed') {
-			this.#isEnding = true;
-			this.#settleReady?.reject(errorOf(message.error));
-			this.#settleReady = undefined;
-		} else if (message.type === 'note') {
-			this.#options.onNote(message.text);
-		} else if (message.type === 'job') {
-			void this.#runJob(message.id, message.directory, message.job);
+		const { partition, onEvent, onProgress } = this.#options;
+		switch (message.type) {
+			case 'ready':
+				this.#settleReady?.resolve(message);
+				this.#settleReady = undefined;
+				break;
+			case 'failed':
+				this.#isEnding = true;
+				this.#settleReady?.reject(partitionError(this.#options.directory, message.error));
+				this.#settleReady = undefined;
+				break;
+			case 'progress':
+				onProgress?.({ partition, step: message.step, done: message.done, total: message.total });
+				break;
+			case 'note':
+				onEvent({ type: 'note', text: message.text });
+				break;
+			case 'poisoned':
+				onEvent({ type: 'poisoned', partition, error: errorOf(message.error, 'MILLRACE_POISONED') });
+				break;
+			case 'diskFull':
+				onEvent({ type: 'diskFull', partition, isFull: message.isFull });
+				break;
+			case 'detached':
+				this.#detaching.get(message.channel)?.();
+				break;
+			case 'job':
+				void this.#runJob(message.id, message.directory, message.job);
+				break;
 		}
 	}
 
 	async #runJob(id: number, directory: string, job: unknown): Promise<void> {
 		const outcome = await this.#options.runJob({ directory, job });
-		if (this.#isOver) return;
-		const mail: MailToPartition = { type: 'outcome', id, outcome };
-		this.#mail.postMessage(mail);
+		if (!this.#isOver) this.#post({ type: 'outcome', id, outcome });
+	}
+
+	#post(mail: MailToPartition, transferList: MessagePort[] = []): void {
+		this.#mail.postMessage(mail, transferList);
 		Atomics.add(new Int32Array(this.#memory.shared), sharedMailWord, 1);
 		this.#bell.ring();
 	}
-}
-
-/** The error a thread reported, with its code back; system errors at open are about the directory. */
-function errorOf(plain: PlainError): MillraceError {
-	const code = plain.code !== undefined && plain.code in errorTable ? (plain.code as ErrorCode) : 'MILLRACE_DIRECTORY';
-	return new MillraceError(code, plain.message);
 }

@@ -8,6 +8,7 @@ import type { GateSlot } from '../command/database-memory.js';
 import type { SyncReader } from '../command/sync-reader.js';
 import type { Durability } from '../command/worker-boot.js';
 import type { FileSystem } from '../env/ports.js';
+import type { Attachment } from './attach-messages.js';
 
 /** A change of state that a program may want to know of. */
 export type DatabaseEvent =
@@ -26,6 +27,8 @@ export interface Session {
 	readonly port: CommandPort;
 	readonly partitionCount: number;
 	readonly durability: Durability;
+	/** Bytes of requests this thread may have under way. */
+	readonly inFlightSizeMax: number;
 	/** For what is done to directories: checkpoints. */
 	readonly fileSystem: FileSystem;
 	/** This thread's hold on epochs and the gate. */
@@ -36,6 +39,12 @@ export interface Session {
 	readonly death: MillraceError | undefined;
 	/** Hears every event, once each. One listener. */
 	onEvent: (event: DatabaseEvent) => void;
+	/**
+	 * A ticket for one more thread. Costs nothing until that thread attaches.
+	 * @throws MILLRACE_CLOSED, MILLRACE_WORKER_DIED; MILLRACE_BUSY when too many were made and not used
+	 * @throws TypeError in an attached thread: the one that opened the database makes them
+	 */
+	makeAttachment(): Attachment;
 	/** The opener: ends everything. An attached thread: lets go of its rings. Calls under way are the caller's to wait for. */
 	close(): Promise<void>;
 }

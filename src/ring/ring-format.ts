@@ -69,6 +69,22 @@ export function createRing(size: number, startPosition = 0): SharedArrayBuffer {
 	return ring;
 }
 
+/** Position after the last visible record: any thread may look. */
+export function tailOf(ring: SharedArrayBuffer): number {
+	return Atomics.load(new Int32Array(ring, 0, dataOffset / 4), tailWordIndex) >>> 0;
+}
+
+/** True when the consumer has given back everything before a position that was visible. Any thread may look. */
+export function isReleasedTo(ring: SharedArrayBuffer, position: number): boolean {
+	return ((Atomics.load(new Int32Array(ring, 0, dataOffset / 4), headWordIndex) - position) | 0) >= 0;
+}
+
+/** Makes a used ring like a new one. No thread has it, and none that had it may touch it again. */
+export function emptyRing(ring: SharedArrayBuffer): void {
+	const words = new Int32Array(ring, 0, dataOffset / 4);
+	for (const index of [waitingWordIndex, headWordIndex, tailWordIndex]) Atomics.store(words, index, 0);
+}
+
 /** Bytes of the data area of a ring. @throws AssertionError when the buffer is not a ring */
 export function capacityOf(ring: SharedArrayBuffer): number {
 	const capacity = ring.byteLength - dataOffset;

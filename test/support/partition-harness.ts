@@ -10,7 +10,7 @@
 import { assert } from '../../src/base/assert.js';
 import { hasCode, MillraceError, statusOk } from '../../src/base/errors.js';
 import type { Prng } from '../../src/base/prng.js';
-import { isRead, replyMessage } from '../../src/command/command-format.js';
+import { isRead, opDecide, replyMessage } from '../../src/command/command-format.js';
 import { wholeRange } from '../../src/command/scan-options.js';
 import type { Durability } from '../../src/command/worker-boot.js';
 import type { FileSystem } from '../../src/env/ports.js';
@@ -18,6 +18,7 @@ import { CommandResult } from '../../src/storage/lsm/apply/command-result.js';
 import type { LogQueue } from '../../src/storage/lsm/log-queue.js';
 import { Partition, type PartitionHost } from '../../src/storage/lsm/partition.js';
 import type { PartitionOptions } from '../../src/storage/lsm/partition-options.js';
+import type { StorageMemory } from '../../src/storage/lsm/shared/storage-memory.js';
 import { type Job, type JobFailure, type JobResult, jobFailureOf, runJob } from '../../src/storage/lsm/upkeep/jobs.js';
 import { statusWait } from '../../src/storage/lsm/upkeep/maintenance.js';
 import { LogExecutor } from '../../src/storage/lsm/wal/log-executor.js';
@@ -88,6 +89,8 @@ export interface HarnessOptions {
 	/** A reply left that depends on sequences up to this one. */
 	readonly onReply?: (sequence: number) => void;
 	readonly nowMs?: number;
+	/** What readers in other threads share with the partition. */
+	readonly memory?: StorageMemory;
 }
 
 export interface Reply extends Answer {
@@ -136,12 +139,11 @@ export class PartitionHarness implements PartitionHost {
 				this.reachedSequence = sequence;
 			},
 			edited: () => this.#editCount++,
+			forget: () => undefined,
 		});
 		this.nowMs = options.nowMs ?? 0;
-		this.partition = new Partition(fileSystem, this.#directory, this, {
-			...smallOptions,
-			...options.partition,
-		});
+		const partitionOptions = { ...smallOptions, ...options.partition };
+		this.partition = new Partition(fileSystem, this.#directory, this, partitionOptions, undefined, options.memory);
 		this.reachedSequence = this.partition.lastSequence;
 		this.drainMs = this.partition.recovery.lastTimestampMs;
 	}
@@ -188,6 +190,21 @@ export class PartitionHarness implements PartitionHost {
 			status = this.partition.prepareWrite(hash, bytes, 5);
 		}
 		if (status === statusOk) this.partition.write(hash, bytes, 5, this.#result);
+		else this.#fail(status);
+		return this.#reply();
+	}
+
+	/** Does a write given as bytes. @returns undefined when it waits for a batch over several partitions to be decided */
+	maybeExecute(bytes: Uint8Array, offset: number): Reply | undefined {
+		this.#beginDrain();
+		const hash = this.partition.hashOf(bytes, offset);
+		let status = this.partition.prepareWrite(hash, bytes, offset);
+		while (status === statusWait) {
+			if (bytes[offset] !== opDecide && this.partition.transactions.count > 0) return undefined;
+			this.#waitForProgress();
+			status = this.partition.prepareWrite(hash, bytes, offset);
+		}
+		if (status === statusOk) this.partition.write(hash, bytes, offset, this.#result);
 		else this.#fail(status);
 		return this.#reply();
 	}

@@ -15,7 +15,7 @@ const importTable: Record<string, readonly string[]> = {
 	ring: ['base'],
 	storage: ['base', 'codec', 'command', 'env/ports.ts'],
 	routing: ['base'],
-	engine: ['base', 'command', 'ring', 'routing', 'env/ports.ts'],
+	engine: ['base', 'command', 'ring', 'routing', 'codec/message-pack.ts', 'env/ports.ts'],
 	workers: ['base', 'env', 'command', 'ring', 'storage'],
 	net: ['base'],
 	protocol: ['base', 'codec', 'command', 'net'],

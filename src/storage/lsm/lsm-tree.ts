@@ -6,7 +6,9 @@
  *   put ─> active memtable ──rotate──> immutable memtables ──installFlush──> level 0 ──installCompaction──> deeper levels
  *                                                               └> flushed memtables, read until their arenas are needed
  *
- * Memory: at most `memtableCountMax` arenas exist, reused for ever; an arena is free when no view and no flush holds it.
+ * Memory: at most `memtableCountMax` arenas exist, reused for ever; an arena is free when no view and no flush holds it. Readers in
+ * other threads (shared/partition-reader.ts) hold nothing: what they look into is published whenever the view changes, before an
+ * arena that is not part of it any more can be used again.
  */
 import { assert } from '../../base/assert.js';
 import { levelCountMax } from '../../base/limits.js';
@@ -20,6 +22,8 @@ import type { PartitionOptions } from './partition-options.js';
 import { Pinned } from './pinned.js';
 import { ReadView } from './read-view.js';
 import { RangeTombstoneSet } from './scan/range-tombstone-set.js';
+import { SharedViewWriter } from './shared/shared-view-writer.js';
+import type { StorageMemory } from './shared/storage-memory.js';
 import type { TableReader } from './table/table-reader.js';
 
 /** An open table and where it belongs. */
@@ -31,6 +35,12 @@ export interface LeveledTable {
 export class LsmTree implements EntryStore {
 	readonly #options: PartitionOptions;
 	readonly #freeMemtables: Memtable[] = [];
+	/** Given by whoever opened the partition, and not used yet. */
+	readonly #givenArenas: SharedArrayBuffer[];
+	/** Tells readers in other threads; undefined: there are none. */
+	readonly shared: SharedViewWriter | undefined;
+	/** No newer sequence is stored in tables and dropped memtables. */
+	#newestSequence = 0;
 	#arenaCount = 0;
 	#active: Pinned<Memtable>;
 	/** Rotated and not yet flushed, newest first. */
@@ -56,9 +66,18 @@ export class LsmTree implements EntryStore {
 	/**
 	 * @param tables in any order
 	 * @param openedAtMs what the clock shows: what expired before is no news
+	 * @param memory to share; none: arenas are made here, and nothing is published
 	 */
-	constructor(options: PartitionOptions, tables: readonly LeveledTable[], openedAtMs: number) {
+	constructor(
+		options: PartitionOptions,
+		tables: readonly LeveledTable[],
+		openedAtMs: number,
+		memory: StorageMemory = noMemory,
+	) {
 		this.#options = options;
+		this.#givenArenas = [...memory.arenas];
+		if (memory.view.byteLength > 0) this.shared = new SharedViewWriter(memory);
+		for (const { table } of tables) this.#newestSequence = Math.max(this.#newestSequence, table.meta.maxSequence);
 		this.expiries = new ExpiryIndex(openedAtMs);
 		for (const { table } of tables) this.expiries.addTable(table);
 		const pinned = tables.map(({ table, level }) => ({ table: pinnedTable(table), level }));
@@ -67,6 +86,7 @@ export class LsmTree implements EntryStore {
 		this.#active = this.#mustTakeMemtable();
 		this.#rangeTombstones = this.#collectRangeTombstones();
 		this.#view = this.#makeView();
+		this.#publish();
 	}
 
 	get view(): ReadView {
@@ -207,6 +227,7 @@ export class LsmTree implements EntryStore {
 		this.#levels = Levels.empty();
 		this.#rangeTombstones = new RangeTombstoneSet();
 		this.absenceSequence = sequence;
+		this.shared?.raiseSnapshotFloor(sequence);
 		this.#renewView();
 		for (const memtable of dropped) memtable.unpin();
 		const ids = [...old.tables()].map((table) => table.value.meta.id);
@@ -291,6 +312,7 @@ export class LsmTree implements EntryStore {
 
 	/** Closes the tables. Nothing may be read afterwards. */
 	close(): void {
+		this.shared?.close();
 		this.#view.release();
 		this.#levels.unpin();
 	}
@@ -325,7 +347,22 @@ export class LsmTree implements EntryStore {
 	#renewView(): void {
 		const old = this.#view;
 		this.#view = this.#makeView();
+		this.#publish();
 		old.release();
+	}
+
+	#publish(): void {
+		const { shared } = this;
+		if (shared === undefined) return;
+		const memtables = this.#view.readableMemtables;
+		for (const { maxSequence } of memtables) this.#newestSequence = Math.max(this.#newestSequence, maxSequence);
+		this.#newestSequence = Math.max(this.#newestSequence, this.absenceSequence);
+		shared.publish({
+			memtables,
+			levels: this.#levels,
+			absenceSequence: this.absenceSequence,
+			newestSequence: this.#newestSequence,
+		});
 	}
 
 	#makeView(): ReadView {
@@ -337,13 +374,16 @@ export class LsmTree implements EntryStore {
 		assert(this.hasFreeArena, 'a free arena was made sure of');
 		let memtable = this.#freeMemtables.pop();
 		if (memtable === undefined) {
-			memtable = new Memtable(new SharedArrayBuffer(this.#options.memtableSize));
+			memtable = new Memtable(this.#givenArenas.pop() ?? new SharedArrayBuffer(this.#options.memtableSize));
+			assert(memtable.arena.byteLength === this.#options.memtableSize, 'arenas have the size of the option');
 			this.#arenaCount++;
 		}
 		memtable.reset();
 		return new Pinned(memtable, (free) => this.#freeMemtables.push(free));
 	}
 }
+
+const noMemory: StorageMemory = { view: new SharedArrayBuffer(0), arenas: [] };
 
 function pinnedTable(table: TableReader): Pinned<TableReader> {
 	return new Pinned(table, (free) => free.close());

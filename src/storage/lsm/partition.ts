@@ -16,7 +16,9 @@ import {
 	flagSequence,
 	opBatch,
 	opClear,
+	opDecide,
 	opDeleteRange,
+	opPrepare,
 	readCommandKeySize,
 	readCommandSequence,
 	readCommandSize,
@@ -26,13 +28,15 @@ import type { ScanRange } from '../../command/scan-options.js';
 import { SnapshotHandle } from '../../command/snapshot-handle.js';
 import type { FileSystem } from '../../env/ports.js';
 import { rangeCountOf } from './apply/apply-batch.js';
-import { applyRead, foundStoredSize, touchFound } from './apply/apply-read.js';
+import { applyRead } from './apply/apply-read.js';
 import { CommandApplier, roomAfterRotation, roomNowhere, roomUnneeded } from './apply/command-applier.js';
 import { CommandLog, logLacksSegment, logReady } from './apply/command-log.js';
 import type { CommandResult } from './apply/command-result.js';
-import { SlidingTouch } from './apply/sliding-touch.js';
-import { Transactions } from './apply/transactions.js';
+import { SlidingTouches } from './apply/sliding-touch.js';
+import { TransactionWrites } from './apply/transaction-writes.js';
+import type { Transactions } from './apply/transactions.js';
 import { ExpiryWatch } from './expiry/expiry-watch.js';
+import { estimateCount } from './inspect/estimate.js';
 import { type Explanation, explainRead } from './inspect/explain.js';
 import { partitionStatistics } from './inspect/statistics.js';
 import { keyHash } from './key-hash.js';
@@ -40,8 +44,10 @@ import type { LogQueue } from './log-queue.js';
 import type { LsmTree } from './lsm-tree.js';
 import { type PartitionOptions, partitionOptions } from './partition-options.js';
 import { type Existence, type RecoveredPartition, recoverPartition } from './recovery/recovery.js';
+import type { OnRecovery } from './recovery/recovery-progress.js';
 import { LiveCursor } from './scan/live-cursor.js';
 import { ReadSession } from './scan/read-session.js';
+import type { StorageMemory } from './shared/storage-memory.js';
 import { SnapshotRegistry } from './snapshots.js';
 import type { Job } from './upkeep/jobs.js';
 import { Maintenance, statusWait } from './upkeep/maintenance.js';
@@ -65,6 +71,8 @@ export interface PartitionHost {
 	note(text: string): void;
 	/** Milliseconds since the epoch. */
 	clockMs(): number;
+	/** Hears how far the recovery is. */
+	onRecovery?: OnRecovery;
 }
 
 export class Partition {
@@ -75,13 +83,10 @@ export class Partition {
 	readonly #log: CommandLog;
 	readonly #snapshots: SnapshotRegistry;
 	readonly #expiry: ExpiryWatch;
-	readonly #touch = new SlidingTouch();
+	readonly #touches: SlidingTouches;
 	/** Batches over several partitions that are not settled. */
-	readonly transactions = new Transactions();
-	#touchCount = 0;
-	#touchMissedCount = 0;
-	/** A touch found no room in the active memtable: with no write to come, the next drain rotates. */
-	#needsRotation = false;
+	readonly transactions: Transactions;
+	readonly #batches: TransactionWrites;
 	/** Writes of the drain under way are admitted: what decides about that changes slowly. */
 	#isAdmitted = false;
 	#nowMs: number;
@@ -94,20 +99,37 @@ export class Partition {
 		host: PartitionHost,
 		options: Partial<PartitionOptions> = {},
 		existence?: Existence,
+		memory?: StorageMemory,
 	) {
 		this.#options = partitionOptions(options);
-		this.#recovered = recoverPartition(fileSystem, directory, this.#options, host.clockMs(), existence);
-		const { tree, segments, lastSequence, lastTimestampMs } = this.#recovered;
+		const openedAtMs = host.clockMs();
+		const onRecovery: OnRecovery = (step, done, total) => host.onRecovery?.(step, done, total);
+		this.#recovered = recoverPartition(
+			fileSystem,
+			directory,
+			this.#options,
+			openedAtMs,
+			existence,
+			memory,
+			onRecovery,
+		);
+		const { tree, segments, lastSequence, lastTimestampMs, transactions } = this.#recovered;
 		this.#tree = tree;
+		this.transactions = transactions;
 		this.#nowMs = lastTimestampMs;
 		this.#applier = new CommandApplier(tree, this.#options.memtableSize);
 		this.#log = new CommandLog(host, segments, lastSequence, lastTimestampMs);
 		this.#snapshots = new SnapshotRegistry(this.#options.snapshotAgeMaxMs, (text) => host.note(text));
 		this.#expiry = new ExpiryWatch(tree, (text) => host.note(text));
 		tree.pinnedSequences = () => this.#snapshots.sequences;
+		this.#snapshots.onDropped = (sequence, isDropped) => tree.shared?.dropSnapshot(sequence, isDropped);
 		this.maintenance = new Maintenance(fileSystem, directory, this.#options, host, this.#recovered, () =>
 			this.finishGroup(),
 		);
+		const { maintenance } = this;
+		const parts = { transactions, tree, applier: this.#applier, log: this.#log, maintenance };
+		this.#batches = new TransactionWrites(parts);
+		this.#touches = new SlidingTouches(parts);
 	}
 
 	get lastSequence(): number {
@@ -131,8 +153,9 @@ export class Partition {
 		this.maintenance.nowMs = this.#nowMs;
 		this.#snapshots.tick(this.#nowMs);
 		this.#expiry.tick(this.#nowMs);
-		if (this.#needsRotation) {
-			this.#needsRotation = false;
+		this.#batches.tick();
+		if (this.#touches.needsRotation) {
+			this.#touches.needsRotation = false;
 			if (this.maintenance.refusal === undefined && this.#tree.maybeFreeArena()) this.maintenance.rotate();
 		}
 	}
@@ -175,7 +198,7 @@ export class Partition {
 			}
 		}
 		applyRead(this.#tree, this.#nowMs, hash, bytes, offset, result);
-		if (result.wantedExpiryMs !== 0) this.#maybeTouch(hash, bytes, offset, result.wantedExpiryMs);
+		if (result.wantedExpiryMs !== 0) this.#touches.maybeTouch(hash, bytes, offset, result.wantedExpiryMs);
 	}
 
 	/**
@@ -198,6 +221,11 @@ export class Partition {
 	}
 
 	// --- snapshots ------------------------------------------------------------------------------------
+
+	/** What is pinned. */
+	get pins(): SnapshotRegistry {
+		return this.#snapshots;
+	}
 
 	/** Pins what is stored now, to be read at. @returns its sequence @throws MILLRACE_BUSY when too many are held */
 	acquireSnapshot(): number {
@@ -224,15 +252,21 @@ export class Partition {
 
 	// --- writes ---------------------------------------------------------------------------------------
 
-	/** Makes room for a write. @returns statusOk, statusWait, or the status of an error that refuses it */
+	/**
+	 * Makes room for a write; one whose key is locked by a batch over several partitions waits.
+	 * @returns statusOk, statusWait, or the status of an error that refuses it
+	 */
 	prepareWrite(hash: number, bytes: Uint8Array, offset: number): number {
+		const opcode = bytes[offset];
+		if (opcode === opPrepare || opcode === opDecide) return this.#batches.prepare(this.#nowMs, bytes, offset);
 		const status = this.#makeRoom(hash, bytes, offset);
-		if (status !== statusOk && bytes[offset] === opBatch) this.#applier.drop();
+		if (status !== statusOk && opcode === opBatch) this.#applier.drop();
 		return status;
 	}
 
 	#makeRoom(hash: number, bytes: Uint8Array, offset: number): number {
 		if (this.maintenance.refusal !== undefined) return statusOf(this.maintenance.refusal.code);
+		if (this.transactions.count > 0 && this.#batches.mustWait(hash, bytes, offset)) return statusWait;
 		if (!this.#isAdmitted || bytes[offset] === opClear) {
 			const admitted = this.maintenance.admit(bytes[offset]);
 			if (admitted !== statusOk) return admitted;
@@ -249,7 +283,8 @@ export class Partition {
 				this.maintenance.rotate();
 			}
 		}
-		const missing = this.#log.reserve(readCommandSize(bytes, offset));
+		const extraSize = bytes[offset] === opClear ? this.#batches.decisionsSize : 0;
+		const missing = this.#log.reserve(readCommandSize(bytes, offset) + extraSize);
 		if (missing === logReady) return statusOk;
 		if (missing !== logLacksSegment) return statusWait;
 		this.maintenance.maybePrepareSegment();
@@ -264,6 +299,10 @@ export class Partition {
 			this.#clear(sequence, bytes, offset, result);
 			return;
 		}
+		if (opcode === opPrepare || opcode === opDecide) {
+			this.#batches.write(this.#nowMs, bytes, offset, result);
+			return;
+		}
 		if (opcode === opDeleteRange && !this.#mayDeleteRanges(1)) {
 			result.reset();
 			result.setError('MILLRACE_BUSY', tooManyRanges);
@@ -273,6 +312,11 @@ export class Partition {
 		if (!result.hasWritten) return;
 		const sequenceCount = opcode === opBatch ? sequenceCountOf(bytes, offset) : 1;
 		this.#log.append(bytes, offset, readCommandSize(bytes, offset), sequenceCount);
+	}
+
+	/** A reply names this sequence before it is durable: who reads it without a message waits until it is. */
+	promise(sequence: number): void {
+		this.#tree.shared?.promise(sequence);
 	}
 
 	/** Hands the open group to the log. */
@@ -316,7 +360,7 @@ export class Partition {
 			expiry: this.#expiry,
 			lastSequence: this.lastSequence,
 			nowMs: this.#nowMs,
-			touches: { count: this.#touchCount, missedCount: this.#touchMissedCount },
+			touches: this.#touches,
 		});
 	}
 
@@ -326,8 +370,8 @@ export class Partition {
 	}
 
 	/** About how many live entries a range has, from what is known without reading it. */
-	estimate(_range: ScanRange): number {
-		return 0;
+	estimate(range: ScanRange): number {
+		return estimateCount(this.#tree.view, range, this.#nowMs);
 	}
 
 	// --- inside ---------------------------------------------------------------------------------------
@@ -359,28 +403,11 @@ export class Partition {
 	#clear(sequence: number, bytes: Uint8Array, offset: number, result: CommandResult): void {
 		result.reset();
 		this.#log.append(bytes, offset, readCommandSize(bytes, offset), 1);
+		this.#batches.logDecisions();
 		this.#snapshots.releaseAll();
 		this.maintenance.clear(sequence);
+		if (this.lastSequence > sequence) this.#tree.active.noteSequence(this.lastSequence);
 		result.observedSequence = sequence;
 		result.number = sequence;
-	}
-
-	/**
-	 * Moves the expiry of the sliding entry that was just read, if that can be done here and now. The answer stays what it is: it
-	 * was true when it was read, and waits for nothing. Its value may be lent by a memtable, so this is no moment to rotate.
-	 */
-	#maybeTouch(hash: number, bytes: Uint8Array, offset: number, expiresAtMs: number): void {
-		const touch = this.#touch;
-		touch.encode(bytes, offset, expiresAtMs);
-		const hasRoom = this.#tree.active.hasRoom(touch.keySize, foundStoredSize());
-		if (!hasRoom) this.#needsRotation = true;
-		const isRefused = this.maintenance.refusal !== undefined || this.maintenance.isDiskFull;
-		if (isRefused || !hasRoom || this.#log.reserve(touch.size) !== logReady) {
-			this.#touchMissedCount++;
-			return;
-		}
-		this.#touchCount++;
-		touchFound(this.#tree, this.lastSequence + 1, expiresAtMs, hash, touch.bytes, touch.keyOffset, touch.keySize);
-		this.#log.append(touch.bytes, 0, touch.size, 1);
 	}
 }

@@ -7,8 +7,9 @@
  *
  * A read that works in slices pins its sequence too, on its own account: it ends soon, and nobody has to be warned of it.
  *
- * Invariants: snapshots' sequences ascend in the order they were pinned, since each pins what is newest then. Time is the
- * partition's: it never runs backwards. One per partition, its thread only; nothing of it outlives a restart.
+ * A snapshot pins what is newest then, or what such a read keeps: the share of a snapshot over all partitions is kept as a read
+ * first, and pinned when it is asked for (workers/epoch-cuts.ts). Time is the partition's: it never runs backwards. One per
+ * partition, its thread only; nothing of it outlives a restart.
  */
 import { assert } from '../../base/assert.js';
 import { MillraceError } from '../../base/errors.js';
@@ -25,9 +26,14 @@ interface Pin {
 export class SnapshotRegistry {
 	readonly #ageMaxMs: number;
 	readonly #note: (text: string) => void;
-	/** By sequence, in ascending order. */
+	/** Hears of each that is dropped by force, and of each that is pinned: what was dropped there may be kept again. */
+	onDropped: (sequence: number, isDropped: boolean) => void = () => undefined;
+	/** By sequence. */
 	readonly #pins = new Map<number, Pin>();
-	/** Snapshots dropped by force since the newest was pinned, by sequence: one of these may be the newest again. */
+	/**
+	 * Snapshots dropped by force, by sequence, as long as another may be pinned there: since the newest was pinned, or while a
+	 * read keeps the sequence.
+	 */
 	readonly #dropped = new Map<number, number>();
 	/** Reads under way, by sequence. */
 	#reads = new Map<number, number>();
@@ -54,11 +60,11 @@ export class SnapshotRegistry {
 
 	/** Pinned sequences, ascending: what a flush or compaction that begins now has to keep. */
 	get sequences(): number[] {
-		if (this.#reads.size === 0) return [...this.#pins.keys()];
+		if (this.#reads.size === 0) return [...this.#pins.keys()].sort((a, b) => a - b);
 		return [...new Set([...this.#pins.keys(), ...this.#reads.keys()])].sort((a, b) => a - b);
 	}
 
-	/** Pins the newest sequence. @throws MILLRACE_BUSY when there are too many */
+	/** Pins the newest sequence, or one that a read keeps. @throws MILLRACE_BUSY when there are too many */
 	acquire(sequence: number, nowMs: number): void {
 		if (this.#count >= snapshotCountMax) {
 			throw new MillraceError('MILLRACE_BUSY', `${snapshotCountMax} snapshots are held: release some`);
@@ -67,10 +73,13 @@ export class SnapshotRegistry {
 		this.#count++;
 		if (pin === undefined) {
 			const droppedCount = this.#dropped.get(sequence) ?? 0;
-			this.#dropped.clear();
+			for (const dropped of this.#dropped.keys()) {
+				if (dropped === sequence || !this.#reads.has(dropped)) this.#dropped.delete(dropped);
+			}
 			this.#pins.set(sequence, { count: 1, droppedCount, sinceMs: nowMs, isWarned: false });
+			this.onDropped(sequence, false);
 		} else {
-			// Nothing was written since: keeping it for longer costs nothing that the new snapshot would not.
+			// Keeping it for longer costs nothing that the new snapshot would not.
 			pin.count++;
 			pin.sinceMs = nowMs;
 			pin.isWarned = false;
@@ -166,5 +175,6 @@ export class SnapshotRegistry {
 		this.#expiredCount += pin.count;
 		this.#dropped.set(sequence, pin.count + pin.droppedCount);
 		this.#pins.delete(sequence);
+		this.onDropped(sequence, true);
 	}
 }

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type ErrorCode, hasCode } from '../../../src/base/errors.js';
+import { type ErrorCode, hasCode, type MillraceError } from '../../../src/base/errors.js';
 import { keySizeMax, valueSizeMax } from '../../../src/base/limits.js';
 import { Prng } from '../../../src/base/prng.js';
 import { Database } from '../../../src/engine/database.js';
+import { Engine } from '../../../src/engine/engine.js';
 import { engineOptions, open } from '../../../src/open.js';
 import { logGroup } from '../../../src/storage/lsm/wal/log-message-format.js';
 import { testSeed } from '../../support/seed.js';
@@ -195,11 +196,9 @@ test('a thread that dies rejects what is under way and what comes, and close sti
 		}`,
 	);
 	const deaths: string[] = [];
-	const db = await Database.open({
-		...real,
-		logWorkerUrl: new URL(`file://${bad}`),
-		onDeath: (error) => deaths.push(error.message),
-	});
+	const logWorkerUrl = new URL(`file://${bad}`);
+	const onDeath = (error: MillraceError): unknown => deaths.push(error.message);
+	const db = new Database(await Engine.start({ ...real, logWorkerUrl, onDeath }));
 	const calls = Array.from({ length: 100 }, (_, i) => db.put(`k${i}`, 'v'));
 	const outcomes = await Promise.allSettled(calls);
 	assert.ok(

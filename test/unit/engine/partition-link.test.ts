@@ -34,8 +34,9 @@ test('while the end is expected, the outcome of a job still reaches the thread t
 			mail.emit('job', job);
 			return outcome;
 		},
-		onNote: (text) => mail.emit('note', text),
-		onDeath: () => undefined,
+		onEvent: (event) => {
+			if (event.type === 'note') mail.emit('note', event.text);
+		},
 	});
 	link.expectEnd();
 	assert.deepEqual(await asked, ['a flush']);

@@ -43,7 +43,8 @@ class Rig {
 	constructor(durability: Durability, segmentIds: readonly number[]) {
 		for (const id of segmentIds) prepareSegment(this.disk, '/d', id, 4096);
 		this.executor = new LogExecutor(this.disk, '/d', durability, {
-			publish: (position) => this.events.push(`publish ${position}`),
+			publish: (position, channel) => this.events.push(`publish ${channel > 0 ? `${channel}: ` : ''}${position}`),
+			forget: (channel) => this.events.push(`forget ${channel}`),
 			reached: (sequence) => this.events.push(`reached ${sequence}`),
 			edited: () => this.events.push('edited'),
 		});

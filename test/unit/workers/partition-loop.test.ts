@@ -73,7 +73,7 @@ test('behind a stalled write, reads of other keys and other sinks pass; its own 
 });
 
 test('a write that waits too long is refused with a code; when there is room again, writes go on', () => {
-	const rig = new LoopRig({ stallTimeoutMs: 0 }, 0);
+	const rig = new LoopRig({ stallTimeoutMs: 0 }, { stallTimeoutMs: 0 });
 	let refused: RigReply | undefined;
 	for (let i = 0; refused === undefined && i < 1000; i++) {
 		rig.send(`put ${i}`, { opcode: opPut, key: `key ${i}`, value: wide });
@@ -91,7 +91,7 @@ test('a flush that finds no room waits as a write does, and no longer', () => {
 		[0, 'MILLRACE_OVERLOADED'],
 		[60_000, undefined],
 	] as const) {
-		const rig = new LoopRig({}, stallTimeoutMs);
+		const rig = new LoopRig({}, { stallTimeoutMs });
 		// Two memtables: while the first waits for its flush, the second cannot be flushed.
 		rig.ask({ opcode: opPut, key: 'a', value: wide });
 		rig.send('first', { opcode: opFlush });

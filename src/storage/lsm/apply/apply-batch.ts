@@ -12,7 +12,7 @@
  * append), so that a plan ends as soon as no memtable could hold it. One plan, reused; the partition's thread only.
  */
 import { assert } from '../../../base/assert.js';
-import { compareBytes } from '../../../base/bytes.js';
+import { compareBytes, readU32 } from '../../../base/bytes.js';
 import { statusNotFound } from '../../../base/errors.js';
 import {
 	batchHeaderSize,
@@ -99,15 +99,15 @@ export class BatchPlan implements EntryStore {
 
 	/**
 	 * Carries the batch out on the plan; `result` then says what storing it comes to, or why it must not be.
-	 * @param offset of the opBatch command, which was checked (batch.ts)
+	 * @param offset where the batch begins: the count of its commands; it was checked (batch.ts)
 	 * @returns true when there is something to store
 	 */
 	evaluate(base: EntryStore, firstSequence: number, nowMs: number, bytes: Uint8Array, offset: number): boolean {
-		const count = sequenceCountOf(bytes, offset);
+		const count = readU32(bytes, offset);
 		this.#begin(base, firstSequence, bytes, count);
 		const { result } = this;
 		let observedSequence = 0;
-		let at = offset + commandKeyOffset(bytes[offset + commandFlagsOffset]) + batchHeaderSize;
+		let at = offset + batchHeaderSize;
 		for (let index = 0; index < count; index++) {
 			const keyOffset = at + commandKeyOffset(bytes[at + commandFlagsOffset]);
 			const hash = bytes[at] === opDeleteRange ? 0 : keyHash(bytes, keyOffset, readCommandKeySize(bytes, at));

@@ -26,6 +26,11 @@ import { scratchFor } from './scratch.js';
 /** Of an entry's span this many sixteenths may be left before a read moves its expiry on: at most 16 new versions a span. */
 const touchSixteenths = 15;
 
+/** True when so much of a sliding entry's time has gone that a read should move its expiry on. */
+export function isTouchDue(expiresAtMs: number, slidingMs: number, nowMs: number): boolean {
+	return (expiresAtMs - nowMs) * 16 < slidingMs * touchSixteenths;
+}
+
 /** Answers opGet, opHas, opGetExpiry or opGetEntry. @param hash `keyHash` of the key */
 export function applyRead(
 	store: EntryStore,
@@ -60,7 +65,7 @@ export function applyRead(
 	}
 	const { slidingMs } = found;
 	if (slidingMs === 0 || isAtSnapshot) return;
-	if ((found.expiresAtMs - nowMs) * 16 < slidingMs * touchSixteenths) result.wantedExpiryMs = nowMs + slidingMs;
+	if (isTouchDue(found.expiresAtMs, slidingMs, nowMs)) result.wantedExpiryMs = nowMs + slidingMs;
 }
 
 /** Expiry and value in one payload. */

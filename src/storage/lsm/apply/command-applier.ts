@@ -9,7 +9,7 @@
 import { assert } from '../../../base/assert.js';
 import type { ErrorCode } from '../../../base/errors.js';
 import { rangeTombstoneCountMax } from '../../../base/limits.js';
-import { opBatch, readCommandKeySize } from '../../../command/command-format.js';
+import { commandHeaderSize, opBatch, readCommandKeySize } from '../../../command/command-format.js';
 import type { LsmTree } from '../lsm-tree.js';
 import { arenaSizeMax, Memtable } from '../memtable/memtable.js';
 import { BatchPlan } from './apply-batch.js';
@@ -35,7 +35,7 @@ export class CommandApplier {
 
 	/** @param sequence the command's first @returns whether the active memtable, or an empty one, takes what the write stores */
 	prepare(sequence: number, nowMs: number, hash: number, bytes: Uint8Array, offset: number): number {
-		if (bytes[offset] === opBatch) return this.#prepareBatch(sequence, nowMs, bytes, offset);
+		if (bytes[offset] === opBatch) return this.prepareBatch(sequence, nowMs, bytes, offset + commandHeaderSize);
 		const keySize = readCommandKeySize(bytes, offset);
 		const valueSize = storedValueSize(this.#tree, hash, bytes, offset);
 		if (!this.#isFullOfRanges && this.#tree.active.hasRoom(keySize, valueSize)) return roomHere;
@@ -43,16 +43,9 @@ export class CommandApplier {
 	}
 
 	/** A memtable size that would do for a write to which `prepare` said roomNowhere; undefined: none does. */
-	maybeNeededSize(
-		sequence: number,
-		nowMs: number,
-		hash: number,
-		bytes: Uint8Array,
-		offset: number,
-	): number | undefined {
+	maybeNeededSize(prepare: (applier: CommandApplier) => number): number | undefined {
 		for (let size = this.#memtableSize * 2; size <= arenaSizeMax; size *= 2) {
-			const applier = new CommandApplier(this.#tree, size);
-			if (applier.prepare(sequence, nowMs, hash, bytes, offset) !== roomNowhere) return size;
+			if (prepare(new CommandApplier(this.#tree, size)) !== roomNowhere) return size;
 		}
 		return undefined;
 	}
@@ -75,6 +68,11 @@ export class CommandApplier {
 			applyWrite(this.#tree, sequence, nowMs, hash, bytes, offset, result);
 			return;
 		}
+		this.applyBatch(result);
+	}
+
+	/** Carries out the batch that `prepareBatch` said yes to. */
+	applyBatch(result: CommandResult): void {
 		result.copyFrom(this.#plan.result);
 		if (!result.hasWritten) return;
 		this.#plan.store(this.#tree);
@@ -82,12 +80,18 @@ export class CommandApplier {
 		this.#tree.active.noteSequence(result.number);
 	}
 
+	/** What the batch that was evaluated last comes to; lent until the next one. */
+	get planned(): CommandResult {
+		return this.#plan.result;
+	}
+
 	/** Ranges that newer ones cover still lie in the memtable; a flush leaves them out. All of it is gone through at times. */
 	get #isFullOfRanges(): boolean {
 		return this.#tree.active.rangeTombstoneCount >= rangeTombstoneCountMax;
 	}
 
-	#prepareBatch(sequence: number, nowMs: number, bytes: Uint8Array, offset: number): number {
+	/** As `prepare`, of a batch. @param offset where it begins: the count of its commands */
+	prepareBatch(sequence: number, nowMs: number, bytes: Uint8Array, offset: number): number {
 		const plan = this.#plan;
 		if (!plan.evaluate(this.#tree, sequence, nowMs, bytes, offset)) return plan.isTooLarge ? roomNowhere : roomUnneeded;
 		assert(plan.count > 0, 'what writes has something to store');

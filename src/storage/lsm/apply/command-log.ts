@@ -8,7 +8,7 @@
  */
 import type { LogQueue } from '../log-queue.js';
 import { GroupBuilder, maybePutSignal } from '../wal/group-builder.js';
-import { logMarker, logStop } from '../wal/log-message-format.js';
+import { logMarker, logStop, logSync } from '../wal/log-message-format.js';
 import type { SegmentAllocator } from '../wal/segment-allocator.js';
 import { groupSize } from '../wal/wal-format.js';
 
@@ -84,13 +84,20 @@ export class CommandLog {
 		return false;
 	}
 
+	/** Has everything so far synced, whatever the durability, before anything that comes. @returns as `finishGroup` */
+	putSync(): boolean {
+		const hasCommands = this.finishGroup();
+		this.#putSignal(logSync);
+		return hasCommands;
+	}
+
 	/** Tells the log to seal, sync and end. Nothing may be written afterwards. */
 	putStop(): void {
 		this.finishGroup();
 		this.#putSignal(logStop);
 	}
 
-	#putSignal(kind: typeof logMarker | typeof logStop): void {
+	#putSignal(kind: typeof logMarker | typeof logStop | typeof logSync): void {
 		while (!maybePutSignal(this.#host.queue, kind, this.#host.commitPosition())) this.#host.waitForLog();
 	}
 }

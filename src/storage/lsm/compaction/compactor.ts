@@ -185,7 +185,8 @@ export class Compactor {
 	/** What expired by then is gone for every replay, and the expiry index has heard of it. */
 	get #expiredBeforeMs(): number {
 		const { tree, nowMs } = this.#upkeep;
-		return Math.min(this.#isAllFlushed ? nowMs : this.#flusher.flushedTimestampMs, tree.expiries.processedMs);
+		const { flushedTimestampMs, replayFloorMs } = this.#flusher;
+		return Math.min(this.#isAllFlushed ? nowMs : flushedTimestampMs, replayFloorMs, tree.expiries.processedMs);
 	}
 
 	#state(): PickerState {

@@ -152,7 +152,10 @@ export function decodeEdit(bytes: Uint8Array, payloadOffset: number, payloadSize
 		else if (tag === tagNextFileId) numbers.nextFileId = value;
 		else if (tag !== tagFormatVersion || value > manifestFormatVersion) {
 			const what = tag === tagFormatVersion ? `manifest format ${value}` : `manifest field ${tag}`;
-			throw new MillraceError('MILLRACE_FORMAT_NEWER', `${path} has ${what}; we read up to ${manifestFormatVersion}`);
+			throw new MillraceError(
+				'MILLRACE_FORMAT_NEWER',
+				`${path} has ${what}; this version reads up to ${manifestFormatVersion}: open it with a newer version of Millrace`,
+			);
 		}
 		at += size;
 	}

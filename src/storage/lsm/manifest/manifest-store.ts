@@ -76,7 +76,10 @@ export class ManifestStore {
 			const stray = fileSystem.list(directory).find((name) => name.endsWith('.sst'));
 			if (stray !== undefined) {
 				const current = `${directory}/${currentFileName}`;
-				throw new MillraceError('MILLRACE_CORRUPT', `${current} is missing, though ${directory} has tables (${stray})`);
+				throw new MillraceError(
+					'MILLRACE_CORRUPT',
+					`${current} is missing, though ${directory} has tables (${stray}): put it back, or restore a backup`,
+				);
 			}
 			const contents = { state: new ManifestState(), promisesIds: false, recordCount: 0, size: 0 };
 			return new ManifestStore(fileSystem, directory, 0, contents, options);

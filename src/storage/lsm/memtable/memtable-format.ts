@@ -1,11 +1,12 @@
 /**
  * The arena of a memtable: one SharedArrayBuffer, addressed in 32-bit words, never freed in part. A hash table finds keys, a
  * radix tree keeps them in order. Entries fill the arena from the front, nodes from the back, so that the nodes stay close
- * together in the caches. The partition writes it; the background pool reads it to flush. docs/formats/memtable.md is its page.
+ * together in the caches. The partition writes it; the background pool reads it to flush, and any thread that reads without a message
+ * (ArenaReader). docs/formats/memtable.md is its page.
  *
  *   arena   word 0 magic | 1 root | 2 end of the entries | 3 entries | 4 keys | 5 tombstones | 6 start of the nodes
  *           | 7 slotCount | 8,9 min sequence | 10,11 max sequence | 12 newest range tombstone (0: none) | 13 range tombstones
- *           | from word 16: slots, entries … free … nodes
+ *           | 14 generation, odd while the arena is reset | from word 16: slots, entries … free … nodes
  *   slot    0: free | else the newest entry of a key, and above it as many high bits of the key's hash as there is room for
  *   entry   0 previous version (of a key's first entry: its newest) | 1 sequence low | 2 sequence high (21 bits), kind << 24
  *           | 3 keySize (16 bits), entryHasExpiry << 16 | 4 valueSize | 5 the key's first entry | [6,7 expiresAtMs as f64]
@@ -19,6 +20,9 @@
  *   pointer 0: nothing | word offset * 2: node | word offset * 2 + 1: first entry of a key
  *
  * A range tombstone is in no slot and not in the tree: only the chain from the header knows it.
+ *
+ * Publication: an entry's words are all written before the slot (or, of a range tombstone, word 12) is stored atomically, and never
+ * change afterwards, but for word 0 of a key's first entry. Versions of a key, and range tombstones, lie at descending offsets.
  *
  * Slots are probed linearly and at most three quarters full. The tree's leaves point to first entries, which never move, so
  * that a new version of a known key touches the slot and the first entry, and not the tree at all.
@@ -42,11 +46,23 @@ export const arenaMinSequenceWord = 8;
 export const arenaMaxSequenceWord = 10;
 export const arenaRangeWord = 12;
 export const arenaRangeCountWord = 13;
+/** Not part of what a reset forgets: it tells readers of one. */
+export const arenaGenerationWord = 14;
 export const arenaHeaderWords = 16;
 
 /** Bytes of arena for each slot: a key with a value of 100 bytes takes some 150. */
 export const arenaBytesPerSlot = 128;
 export const slotCountMin = 64;
+
+/** Slots of an arena of so many bytes: a power of two. */
+export function slotCountFor(arenaSize: number): number {
+	return Math.max(slotCountMin, 2 ** Math.floor(Math.log2(arenaSize / arenaBytesPerSlot)));
+}
+
+/** Bits of a slot that hold an entry's word offset; the rest hold bits of the hash. */
+export function arenaEntryBitsFor(arenaSize: number): number {
+	return Math.ceil(Math.log2(arenaSize / 4));
+}
 
 export const entryPreviousWord = 0;
 export const entrySequenceWord = 1;

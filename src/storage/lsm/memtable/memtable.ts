@@ -13,7 +13,9 @@ import { copyShared, registerShared } from '../../../base/word-copy.js';
 import { type EntryView, kindTombstone, type RangeTombstone, storedValueSizeMax } from '../entry.js';
 import {
 	arenaBytesPerSlot,
+	arenaEntryBitsFor,
 	arenaEntryCountWord,
+	arenaGenerationWord,
 	arenaHeaderWords,
 	arenaKeyCountWord,
 	arenaMagic,
@@ -39,12 +41,12 @@ import {
 	entryValueSizeWord,
 	insertionWordsFor,
 	insertionWordsMax,
-	slotCountMin,
+	slotCountFor,
 } from './memtable-format.js';
 import { insertKey } from './radix-tree.js';
 
 /** The sequence number of an entry. */
-function entrySequence(words: Int32Array, entry: number): number {
+export function entrySequence(words: Int32Array, entry: number): number {
 	return (words[entry + entrySequenceWord] >>> 0) + (words[entry + entryKindWord] & 0x1f_ffff) * 0x1_0000_0000;
 }
 
@@ -87,22 +89,27 @@ export class Memtable {
 		registerShared(this.bytes);
 		const slotCount = slotCountFor(arena.byteLength);
 		this.#slotMask = slotCount - 1;
-		this.#entryBits = Math.ceil(Math.log2(this.words.length));
+		this.#entryBits = arenaEntryBitsFor(arena.byteLength);
 		this.#entryMask = 2 ** this.#entryBits - 1;
 		if (this.words[arenaMagicWord] !== arenaMagic) this.reset();
 		assert(this.words[arenaSlotCountWord] === slotCount, 'an arena keeps its slots');
 	}
 
-	/** Forgets everything. The caller knows that nobody reads this arena any more. */
+	/** Forgets everything. No flush and no walk needs it any more; readers in other threads notice by the generation. */
 	reset(): void {
 		const { words } = this;
 		const firstEntry = arenaHeaderWords + this.#slotMask + 1;
-		words.fill(0, 0, firstEntry);
+		Atomics.store(words, arenaGenerationWord, words[arenaGenerationWord] + 1);
+		// A load after the store: nothing written below can be seen by who has not seen that the arena is being reset.
+		assert((Atomics.load(words, arenaGenerationWord) & 1) === 1, 'one reset at a time');
+		words.fill(0, 0, arenaGenerationWord);
+		words.fill(0, arenaGenerationWord + 1, firstEntry);
 		words[arenaMagicWord] = arenaMagic;
 		words[arenaSlotCountWord] = this.#slotMask + 1;
 		words[arenaUsedWord] = firstEntry;
 		words[arenaNodesWord] = words.length;
 		this.#lastSequence = 0;
+		Atomics.store(words, arenaGenerationWord, words[arenaGenerationWord] + 1);
 	}
 
 	/** Versions held. */
@@ -232,16 +239,16 @@ export class Memtable {
 		copyBytes(start, startOffset, bytes, at, startSize);
 		copyBytes(end, endOffset, bytes, at + startSize, endSize);
 		words[arenaUsedWord] = (at + startSize + endSize + 3) >>> 2;
-		words[arenaRangeWord] = entry;
+		Atomics.store(words, arenaRangeWord, entry);
 		if (words[arenaEntryCountWord] + words[arenaRangeCountWord]++ === 0) {
 			writeU53Words(words, arenaMinSequenceWord, sequence);
 		}
 		writeU53Words(words, arenaMaxSequenceWord, sequence);
 	}
 
-	/** Sequence numbers up to this one are dealt with here: the last ones stored nothing. There are entries already. */
+	/** Sequence numbers up to this one are dealt with here: the last ones stored nothing. */
 	noteSequence(sequence: number): void {
-		assert(sequence >= this.#lastSequence && this.maxSequence > 0, 'sequences grow, and something came before');
+		assert(sequence >= this.#lastSequence, 'sequences grow');
 		this.#lastSequence = sequence;
 		writeU53Words(this.words, arenaMaxSequenceWord, sequence);
 	}
@@ -335,7 +342,7 @@ export class Memtable {
 			words[first + entryPreviousWord] = entry;
 			// A second version follows the first: the first's own word 0 now names the newest, and the chain ends at it.
 		}
-		words[slot] = ((hash >>> this.#entryBits) << this.#entryBits) | entry;
+		Atomics.store(words, slot, ((hash >>> this.#entryBits) << this.#entryBits) | entry);
 	}
 }
 
@@ -351,16 +358,13 @@ function spaceForAll(keyCount: number, count: number, size: number): number {
 	return size + (count * headerWords + insertionWordsFor(keyCount, count) + insertionWordsMax) * 4;
 }
 
-function slotCountFor(arenaSize: number): number {
-	return Math.max(slotCountMin, 2 ** Math.floor(Math.log2(arenaSize / arenaBytesPerSlot)));
-}
-
 /** Bytes of header and slots at most. */
 function headSize(arenaSize: number): number {
 	return arenaSize / (arenaBytesPerSlot / 4) + 1024;
 }
 
-function hasKey(
+/** True when this is a version of exactly this key. */
+export function hasKey(
 	words: Int32Array,
 	bytes: Uint8Array,
 	entry: number,

@@ -18,6 +18,8 @@ import {
 	commandFlagsOffset,
 	commandKeyOffset,
 	opClear,
+	opDecide,
+	opPrepare,
 	readCommandKeySize,
 	readCommandSize,
 	sequenceCountOf,
@@ -25,12 +27,14 @@ import {
 import type { FileSystem } from '../../../env/ports.js';
 import { CommandApplier, roomAfterRotation, roomNowhere } from '../apply/command-applier.js';
 import { CommandResult } from '../apply/command-result.js';
+import type { Transactions } from '../apply/transactions.js';
 import { parentOf } from '../inspect/checkpoint.js';
 import { keyHash } from '../key-hash.js';
 import { type LeveledTable, LsmTree } from '../lsm-tree.js';
 import { currentFileName, tableFileName, tableIdOf } from '../manifest/manifest-format.js';
 import { ManifestStore } from '../manifest/manifest-store.js';
 import type { PartitionOptions } from '../partition-options.js';
+import type { StorageMemory } from '../shared/storage-memory.js';
 import { BlockCache } from '../table/block-cache.js';
 import { TableReader } from '../table/table-reader.js';
 import { flushMemtable } from '../upkeep/jobs.js';
@@ -41,7 +45,9 @@ import { type SegmentEnd, SegmentReader, type WalGroup } from '../wal/segment-re
 import { segmentFileName, segmentIdOf } from '../wal/wal-format.js';
 import { damagedEnding, keepDamaged, lossText } from './damaged-log.js';
 import { withRoom } from './make-room.js';
+import { type OnRecovery, RecoveryProgress } from './recovery-progress.js';
 import { removeOrphans } from './remove-orphans.js';
+import { TransactionReplay } from './transaction-replay.js';
 
 export interface RecoveredPartition {
 	readonly tree: LsmTree;
@@ -53,6 +59,12 @@ export interface RecoveredPartition {
 	readonly replayedCount: number;
 	/** The reserve file stands in its size. */
 	readonly hasReserve: boolean;
+	/** Batches over several partitions that are not settled. */
+	readonly transactions: Transactions;
+	/** Records written down again behind the end of the log: so many of the sequences are theirs. */
+	readonly carriedCount: number;
+	/** The oldest time that a batch in the memtables was carried out as of; infinite: there is none. */
+	readonly evaluatedMs: number;
 	/** What a person should know: tails dropped, damage cut. */
 	readonly notes: readonly string[];
 }
@@ -81,9 +93,14 @@ class Recovery {
 	#gap = '';
 	readonly #applier: CommandApplier;
 	readonly #result = new CommandResult();
+	readonly #progress: RecoveryProgress;
 	#lastSequence: number;
 	#lastTimestampMs = 0;
 	#replayedCount = 0;
+	readonly #transactions: TransactionReplay;
+	/** The segment for what is to be written down again, named on the disk; 0: none is needed. */
+	#carrierId = 0;
+	#carriedCount = 0;
 
 	constructor(
 		fileSystem: FileSystem,
@@ -91,7 +108,10 @@ class Recovery {
 		options: PartitionOptions,
 		openedAtMs: number,
 		existence: Existence,
+		memory: StorageMemory | undefined,
+		onRecovery: OnRecovery | undefined,
 	) {
+		this.#progress = new RecoveryProgress(onRecovery);
 		this.#fileSystem = fileSystem;
 		this.#directory = directory;
 		this.#options = options;
@@ -106,14 +126,17 @@ class Recovery {
 		this.#refuseLostTables();
 		this.#cache = new BlockCache(options.blockCacheSize, options.blockSize);
 		this.#lastSequence = this.#manifest.state.flushedSequence;
-		this.#tree = new LsmTree(options, this.#openTables(), openedAtMs);
+		this.#tree = new LsmTree(options, this.#openTables(), openedAtMs, memory);
 		this.#applier = new CommandApplier(this.#tree, options.memtableSize);
+		this.#transactions = new TransactionReplay(this.#tree);
 	}
 
 	run(): RecoveredPartition {
 		const ids = [...this.#manifest.state.segments].sort((a, b) => a - b);
 		const reader = new SegmentReader(this.#fileSystem, this.#directory);
 		this.#refuseStrays(reader, ids.at(-1) ?? 0);
+		const sizes = ids.map((id) => this.#sizeOf(id));
+		this.#progress.begin('log', sizes);
 		for (let index = 0; index < ids.length; index++) {
 			const expected = this.#lastSequence + 1;
 			const end = this.#maybeRead(reader, ids[index]);
@@ -123,9 +146,11 @@ class Recovery {
 			}
 			if (end.isBlank) this.#blanks.push({ id: ids[index], size: end.size });
 			if (this.#lastSequence >= expected) this.#used.push({ id: ids[index], lastSequence: this.#lastSequence });
+			this.#progress.endPart(sizes[index]);
 		}
 		this.#syncUsed();
 		const segments = this.#readySegments();
+		this.#carryOver(segments);
 		this.#withRoom(() => this.#manifest.writeFresh());
 		const { reserveFileSize } = this.#options;
 		const isReserveThere = hasReserve(this.#fileSystem, this.#directory, reserveFileSize);
@@ -139,6 +164,9 @@ class Recovery {
 			lastSequence: this.#lastSequence,
 			lastTimestampMs: this.#lastTimestampMs,
 			replayedCount: this.#replayedCount,
+			transactions: this.#transactions.transactions,
+			carriedCount: this.#carriedCount,
+			evaluatedMs: this.#transactions.evaluatedMs,
 			notes: this.#notes,
 		};
 	}
@@ -151,6 +179,17 @@ class Recovery {
 		return withRoom(this.#fileSystem, this.#directory, this.#manifest.state, step);
 	}
 
+	/** Bytes of a segment; 0 when it is missing. */
+	#sizeOf(segmentId: number): number {
+		if (!this.#fileSystem.exists(this.#path(segmentId))) return 0;
+		const file = this.#fileSystem.open(this.#path(segmentId), 'read');
+		try {
+			return file.size();
+		} finally {
+			file.close();
+		}
+	}
+
 	/** Replays a segment; sets the gap when the log cannot go on with it. @returns undefined when it is missing or no segment */
 	#maybeRead(reader: SegmentReader, id: number): SegmentEnd | undefined {
 		try {
@@ -160,7 +199,10 @@ class Recovery {
 			this.#gap = error.message;
 			return undefined;
 		}
-		const end = reader.visit((group) => this.#replay(id, group));
+		const end = reader.visit((group) => {
+			this.#replay(id, group);
+			this.#progress.reach(group.offset);
+		});
 		if (end.provenSequence > this.#lastSequence && this.#gap === '') {
 			this.#gap = `${this.#path(id)} is damaged at offset ${end.offset}`;
 		}
@@ -168,12 +210,21 @@ class Recovery {
 	}
 
 	#openTables(): LeveledTable[] {
-		return [...this.#manifest.state.tables.values()].map((entry) => {
+		const entries = [...this.#manifest.state.tables.values()];
+		this.#progress.begin(
+			'tables',
+			entries.map(() => 1),
+		);
+		return entries.map((entry) => {
 			const path = `${this.#directory}/${tableFileName(entry.id)}`;
 			if (!this.#fileSystem.exists(path)) {
-				throw new MillraceError('MILLRACE_CORRUPT', `${path} is missing, though the manifest names it`);
+				throw new MillraceError(
+					'MILLRACE_CORRUPT',
+					`${path} is missing, though the manifest names it: put it back, or restore a backup`,
+				);
 			}
 			const table = TableReader.open(this.#fileSystem, path, entry.id, this.#cache);
+			this.#progress.endPart(1);
 			return { table, level: entry.level };
 		});
 	}
@@ -207,12 +258,14 @@ class Recovery {
 			if (!this.#tree.maybeFreeArena()) this.#flushAll();
 			const removeTables = this.#tree.clear(sequence);
 			this.#manifest.state.apply({ removeTables, flushedSequence: sequence });
+		} else if (bytes[at] === opPrepare || bytes[at] === opDecide) {
+			const prepare = (applier: CommandApplier): number => this.#transactions.prepare(applier, sequence, bytes, at);
+			this.#makeRoom(prepare);
+			this.#transactions.apply(this.#applier, sequence, bytes, at);
 		} else {
 			const keySize = readCommandKeySize(bytes, at);
 			const hash = keyHash(bytes, at + commandKeyOffset(bytes[at + commandFlagsOffset]), keySize);
-			const room = this.#applier.prepare(sequence, timestampMs, hash, bytes, at);
-			if (room === roomNowhere) this.#refuseSmallMemtable(group, at, sequence, hash);
-			if (room === roomAfterRotation) this.#flushAll();
+			this.#makeRoom((applier) => applier.prepare(sequence, timestampMs, hash, bytes, at));
 			this.#applier.apply(sequence, timestampMs, hash, bytes, at, this.#result);
 			assert(this.#result.hasWritten, `sequence ${sequence} wrote when it was logged, and writes again`);
 		}
@@ -220,9 +273,12 @@ class Recovery {
 		this.#replayedCount++;
 	}
 
-	/** The partition was last open with larger memtables, and a write in its log needs one of those. */
-	#refuseSmallMemtable(group: WalGroup, at: number, sequence: number, hash: number): never {
-		const needed = this.#applier.maybeNeededSize(sequence, group.timestampMs, hash, group.bytes, at);
+	/** @throws MILLRACE_OPTION when the partition was last open with larger memtables, and a write in its log needs one of those */
+	#makeRoom(prepare: (applier: CommandApplier) => number): void {
+		const room = prepare(this.#applier);
+		if (room === roomAfterRotation) this.#flushAll();
+		if (room !== roomNowhere) return;
+		const needed = this.#applier.maybeNeededSize(prepare);
 		assert(needed !== undefined, 'a memtable held what was logged');
 		throw new MillraceError(
 			'MILLRACE_OPTION',
@@ -237,8 +293,7 @@ class Recovery {
 		this.#tree.rotate();
 		const memtable = this.#tree.pinOldestImmutable();
 		assert(memtable !== undefined, 'a memtable was rotated out');
-		// A table's id is promised on the disk before the table is there.
-		if (!this.#manifest.isFresh) this.#withRoom(() => this.#manifest.writeFresh());
+		this.#beReadyToPass(memtable.value.maxSequence);
 		const { state } = this.#manifest;
 		const id = this.#manifest.takeFileIds(1);
 		const { blockSize } = this.#options;
@@ -250,6 +305,42 @@ class Recovery {
 		state.apply({ addTables, flushedSequence: memtable.value.maxSequence });
 		this.#tree.installFlush(memtable, table);
 		memtable.unpin();
+	}
+
+	/**
+	 * Before a table is written: its id is promised on the disk before it is there. And before the log is left up to a sequence: is
+	 * something at or below it still needed, it will be written down again at the end of the log, in a segment that must be named
+	 * by a manifest that does without the table.
+	 */
+	#beReadyToPass(sequence: number): void {
+		const needsSegment = this.#carrierId === 0 && this.#transactions.transactions.oldestSequence <= sequence;
+		if (needsSegment) {
+			const id = this.#manifest.takeFileIds(1);
+			this.#blanks.push({ id, size: this.#prepareSegment(id) });
+			this.#manifest.state.apply({ addSegments: [id] });
+			this.#carrierId = id;
+		}
+		if (needsSegment || !this.#manifest.isFresh) this.#withRoom(() => this.#manifest.writeFresh());
+	}
+
+	/** What is needed and no longer in the log that the next manifest names is written down again. */
+	#carryOver(segments: SegmentAllocator): void {
+		const { transactions } = this.#transactions;
+		const { flushedSequence } = this.#manifest.state;
+		if (transactions.oldestSequence > flushedSequence) return;
+		if (segments.activeId > this.#carrierId) {
+			const text = `${this.#directory}: the disk has no room for a log segment, and batches that a crash left open need one`;
+			throw new MillraceError('MILLRACE_DISK_FULL', text);
+		}
+		this.#carriedCount = this.#transactions.writeCarried(
+			this.#fileSystem,
+			this.#directory,
+			segments,
+			flushedSequence,
+			this.#lastSequence,
+			this.#lastTimestampMs,
+		);
+		this.#lastSequence += this.#carriedCount;
 	}
 
 	/** Replayed groups may still be only in the page cache; what is served must be durable. */
@@ -279,6 +370,7 @@ class Recovery {
 		// Before any manifest does without them: a crash from here on finds their bytes under one of two names.
 		this.#withRoom(() => keepDamaged(this.#fileSystem, this.#directory, ids));
 		if (!this.#tree.active.isEmpty) this.#flushAll();
+		if (this.#transactions.transactions.oldestSequence <= this.#lastSequence) this.#beReadyToPass(this.#lastSequence);
 		this.#manifest.state.apply({ removeSegments: ids, flushedSequence: this.#lastSequence });
 	}
 
@@ -343,6 +435,7 @@ class Recovery {
 		const { segmentSize } = this.#options;
 		// A short one, made when the disk was full, would not do as a spare.
 		const empty = this.#blanks.filter(({ id, size }) => id > lastUsed && size >= segmentSize).map(({ id }) => id);
+		empty.sort((a, b) => a - b);
 		const kept = new Set([...this.#used.map(({ id }) => id), ...empty]);
 		state.apply({ removeSegments: [...state.segments].filter((id) => !kept.has(id)) });
 		let active = empty.shift();
@@ -390,6 +483,8 @@ export function recoverPartition(
 	options: PartitionOptions,
 	openedAtMs: number,
 	existence?: Existence,
+	memory?: StorageMemory,
+	onRecovery?: OnRecovery,
 ): RecoveredPartition {
-	return new Recovery(fileSystem, directory, options, openedAtMs, existence).run();
+	return new Recovery(fileSystem, directory, options, openedAtMs, existence, memory, onRecovery).run();
 }

@@ -72,6 +72,21 @@ export class Filter {
 		return new Filter(Uint8Array.from(payload.subarray(filterHeaderSize)), lineCount, probeCount);
 	}
 
+	/** Lines of 64 bytes; each is for an equal share of all hashes, in order. */
+	get lineCount(): number {
+		return this.#lineCount;
+	}
+
+	/** Bits that a key sets, at most. */
+	get probeCount(): number {
+		return this.#probeCount;
+	}
+
+	/** A word of 32 bits of a line. */
+	wordAt(line: number, word: number): number {
+		return readU32(this.#lines, line * filterLineSize + word * 4);
+	}
+
 	/** True: there is no filter, and every key may be there. */
 	get isEmpty(): boolean {
 		return this.#lineCount === 0;

@@ -86,7 +86,7 @@ export function decodeFooter(bytes: Uint8Array, path: string, tableId: number, f
 	}
 	const version = readU32(bytes, footerVersionOffset);
 	if (version > tableFormatVersion) {
-		const versions = `table format ${version}, this Millrace reads up to ${tableFormatVersion}`;
+		const versions = `table format ${version}, this Millrace reads up to ${tableFormatVersion}: open it with a newer version`;
 		throw new MillraceError('MILLRACE_FORMAT_NEWER', `${path}: ${versions}`);
 	}
 	if (version < tableFormatVersionMin) throw tableCorrupt(path, offset, `table format ${version} never was`);

@@ -65,6 +65,15 @@ export class TableReader {
 		return new TableReader(file, loadTableParts(file, id), cache);
 	}
 
+	/** Of its data blocks: for who reckons without reading them. */
+	get index(): TableIndex {
+		return this.#index;
+	}
+
+	get filter(): Filter {
+		return this.#filter;
+	}
+
 	/** False: the key is certainly not here. @param keyHash its `keyHash` */
 	mayContain(keyHash: number): boolean {
 		return this.#filter.mayContain(keyHash);

@@ -1,6 +1,9 @@
 /**
  * Flushes immutable memtables, oldest first, one at a time: asks the pool for a table and installs it. A memtable that was
  * cleared meanwhile takes its table with it. Measures what flushes take. Partition's thread only.
+ *
+ * A flush lets the log forget what is in the memtable. So none begins while a batch over several partitions needs a record at or
+ * below the memtable's last sequence; the partition logs that record again, and the flush begins (apply/transaction-writes.ts).
  */
 import { assert } from '../../../base/assert.js';
 import { bloomBitsPerKeyYoung } from '../../../base/limits.js';
@@ -20,6 +23,8 @@ interface Rotation {
 	readonly timestampMs: number;
 	/** Bytes of the commands in it. */
 	readonly userBytes: number;
+	/** The oldest time that something in it was carried out as of; infinite: nothing was carried out but as of its own time. */
+	readonly evaluatedMs: number;
 }
 
 export class Flusher {
@@ -30,8 +35,14 @@ export class Flusher {
 	readonly #retry = new SpaceRetry();
 	/** A flush is put off until the disk can take it. */
 	isPutOff = false;
+	/** A flush is not begun until the log no longer needs what is in the memtable. */
+	isHeldBack = false;
+	/** Newest sequence that is in tables or in immutable memtables. */
+	rotatedSequence: number;
 	/** Of the immutable memtables, oldest first. */
 	#rotations: Rotation[] = [];
+	/** Of the active memtable: see Rotation. */
+	#evaluatedMs: number;
 	/** Time of the newest command that is in tables: what expired before it is gone for every replay. */
 	flushedTimestampMs = 0;
 	/** Bytes of commands written since the last rotation, and in all. */
@@ -46,6 +57,20 @@ export class Flusher {
 	constructor(upkeep: Upkeep, edits: EditLog) {
 		this.#upkeep = upkeep;
 		this.#edits = edits;
+		this.rotatedSequence = upkeep.recovered.manifest.state.flushedSequence;
+		this.#evaluatedMs = upkeep.recovered.evaluatedMs;
+	}
+
+	/** What expired by then is gone for whatever a replay may carry out, now or later, but for what `flushedTimestampMs` says. */
+	get replayFloorMs(): number {
+		let floorMs = Math.min(this.#evaluatedMs, this.#upkeep.recovered.transactions.oldestTimeMs);
+		for (const { evaluatedMs } of this.#rotations) floorMs = Math.min(floorMs, evaluatedMs);
+		return floorMs;
+	}
+
+	/** Something was stored in the active memtable as of an earlier time. */
+	noteEvaluatedAt(timeMs: number): void {
+		this.#evaluatedMs = Math.min(this.#evaluatedMs, timeMs);
 	}
 
 	/** Nothing is being flushed, nor waits for it. */
@@ -65,25 +90,37 @@ export class Flusher {
 
 	/** The active memtable becomes immutable and will be flushed. The caller checked that an arena is free. */
 	rotate(): void {
-		this.#upkeep.tree.rotate();
-		this.#rotations.push({ timestampMs: this.#upkeep.nowMs, userBytes: this.#activeUserBytes });
+		const { tree, nowMs } = this.#upkeep;
+		this.rotatedSequence = Math.max(this.rotatedSequence, tree.active.maxSequence);
+		tree.rotate();
+		const evaluatedMs = this.#evaluatedMs;
+		this.#rotations.push({ timestampMs: nowMs, userBytes: this.#activeUserBytes, evaluatedMs });
 		this.#activeUserBytes = 0;
+		this.#evaluatedMs = Number.POSITIVE_INFINITY;
 		this.maybeFlush();
 	}
 
-	/** Everything was dropped. */
-	clear(): void {
+	/** Everything was dropped, up to this sequence. */
+	clear(sequence: number): void {
 		this.#rotations = [];
+		this.rotatedSequence = sequence;
 		this.#activeUserBytes = 0;
+		this.#evaluatedMs = Number.POSITIVE_INFINITY;
 		this.flushedTimestampMs = this.#upkeep.nowMs;
 	}
 
 	maybeFlush(): void {
 		const { tree, options, host, freeBytes, clockMs } = this.#upkeep;
 		this.isPutOff = false;
+		this.isHeldBack = false;
 		if (this.#flushing !== undefined || this.#upkeep.isStopped || tree.immutableCount === 0) return;
 		const memtable = tree.pinOldestImmutable();
 		assert(memtable !== undefined, 'there is an immutable memtable');
+		if (this.#upkeep.recovered.transactions.oldestSequence <= memtable.value.maxSequence) {
+			this.isHeldBack = true;
+			memtable.unpin();
+			return;
+		}
 		if (!this.#retry.mayBegin(memtable.value.usedBytes, freeBytes, clockMs)) {
 			this.isPutOff = true;
 			memtable.unpin();

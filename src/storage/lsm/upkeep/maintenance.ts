@@ -31,6 +31,9 @@ import { statusWait, WriteGate } from './write-gate.js';
 
 export { statusWait };
 
+/** Pause before the log is asked again for the room that a flush waits for. */
+const heldBackDelayMs = 20;
+
 export class Maintenance {
 	readonly #upkeep: Upkeep;
 	/** Ends the open group, so that what follows comes after the commands before it. */
@@ -187,11 +190,31 @@ export class Maintenance {
 		this.#flusher.rotate();
 	}
 
+	/** Newest sequence that is in tables or in memtables on their way there. */
+	get rotatedSequence(): number {
+		return this.#flusher.rotatedSequence;
+	}
+
+	/** Something was stored as of an earlier time: what expired since then must be there when the log is replayed. */
+	noteEvaluatedAt(timeMs: number): void {
+		this.#flusher.noteEvaluatedAt(timeMs);
+	}
+
+	/** A flush waits until the log no longer needs what is in the memtable. */
+	get isFlushHeldBack(): boolean {
+		return this.#flusher.isHeldBack;
+	}
+
+	/** Begins a flush that was held back, if nothing holds it any more. */
+	maybeFlush(): void {
+		this.#flusher.maybeFlush();
+	}
+
 	/** Drops everything stored up to `sequence`, which is in the log already. */
 	clear(sequence: number): void {
 		this.#finishGroup();
 		const removeTables = this.#upkeep.tree.clear(sequence);
-		this.#flusher.clear();
+		this.#flusher.clear(sequence);
 		this.#compactor.clear();
 		this.#edits.put({ removeTables, flushedSequence: sequence });
 		this.#edits.doom(removeTables.map(tableFileName));
@@ -233,6 +256,7 @@ export class Maintenance {
 		const delayMs = Math.min(
 			this.#upkeep.disk.tickDelayMs(nowMs) ?? Number.POSITIVE_INFINITY,
 			this.#compactor.tickDelayMs(nowMs) ?? Number.POSITIVE_INFINITY,
+			this.#flusher.isHeldBack ? heldBackDelayMs : Number.POSITIVE_INFINITY,
 			this.#wantsSpace(this.isDiskFull) ? Math.max(1, this.#reclaimDelayMs(nowMs)) : Number.POSITIVE_INFINITY,
 		);
 		return delayMs === Number.POSITIVE_INFINITY ? undefined : delayMs;

@@ -10,16 +10,22 @@ import { groupSizeMax } from '../../../base/limits.js';
 import { copyShared } from '../../../base/word-copy.js';
 import type { LogQueue } from '../log-queue.js';
 import {
+	logChannelOffset,
+	logChannelPositionOffset,
+	logChannelSize,
 	logEdit,
 	logEditHeaderSize,
 	logEditManifestOffset,
 	logEditOffsetOffset,
+	type logForget,
 	logGroup,
 	logHeaderSize,
 	logKindOffset,
 	logMarker,
+	type logPublish,
 	logPublishPositionOffset,
 	type logStop,
+	type logSync,
 } from './log-message-format.js';
 import { encodeGroupHeader, groupHeaderSize, groupSize } from './wal-format.js';
 
@@ -110,10 +116,10 @@ export class GroupBuilder {
 	}
 }
 
-/** Puts a marker or stop into the queue. @returns false when there is no room now */
+/** Puts a marker, sync or stop into the queue. @returns false when there is no room now */
 export function maybePutSignal(
 	queue: LogQueue,
-	kind: typeof logMarker | typeof logStop,
+	kind: typeof logMarker | typeof logStop | typeof logSync,
 	publishPosition: number,
 ): boolean {
 	const offset = queue.reserve(logHeaderSize);
@@ -140,6 +146,28 @@ export function maybePutEdit(
 	writeU32(target, offset + logEditManifestOffset, manifestNumber);
 	writeU32(target, offset + logEditOffsetOffset, manifestOffset);
 	copyBytes(record, 0, target, offset + logEditHeaderSize, record.length);
+	queue.commit();
+	return true;
+}
+
+/**
+ * Puts a message about a channel into the queue. @param channelPosition in its commit ring (logForget: 0)
+ * @returns false when there is no room now
+ */
+export function maybePutChannel(
+	queue: LogQueue,
+	kind: typeof logPublish | typeof logForget,
+	publishPosition: number,
+	channel: number,
+	channelPosition: number,
+): boolean {
+	const offset = queue.reserve(logChannelSize);
+	if (offset < 0) return false;
+	const { target } = queue;
+	writeU32(target, offset + logKindOffset, kind);
+	writeU32(target, offset + logPublishPositionOffset, publishPosition);
+	writeU32(target, offset + logChannelOffset, channel);
+	writeU32(target, offset + logChannelPositionOffset, channelPosition);
 	queue.commit();
 	return true;
 }

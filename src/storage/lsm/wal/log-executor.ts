@@ -19,17 +19,22 @@ import type { Durability } from '../../../command/worker-boot.js';
 import type { FileHandle, FileSystem } from '../../../env/ports.js';
 import { currentFileName, manifestFileName, nextCurrentFileName } from '../manifest/manifest-format.js';
 import {
+	logChannelOffset,
+	logChannelPositionOffset,
 	logEdit,
 	logEditHeaderSize,
 	logEditManifestOffset,
 	logEditOffsetOffset,
+	logForget,
 	logGroup,
 	logHeaderSize,
 	logKindOffset,
 	logMarker,
+	logPublish,
 	logPublishPositionOffset,
 	logRoll,
 	logStop,
+	logSync,
 } from './log-message-format.js';
 import {
 	encodeGroupHeader,
@@ -50,8 +55,10 @@ import {
 
 /** How the executor tells the world what is done. Called in order, from within `accept` and `commit`. */
 export interface LogListener {
-	/** Replies up to this position of the commit ring may leave. */
-	publish(position: number): void;
+	/** Replies up to this position of a channel's commit ring may leave; channel 0 is the opener's. */
+	publish(position: number, channel: number): void;
+	/** The channel is not named again. */
+	forget(channel: number): void;
 	/** Sequences up to this one are as durable as asked for. */
 	reached(sequence: number): void;
 	/** One more edit is durable. */
@@ -75,7 +82,12 @@ export class LogExecutor {
 	#stagedSequence = 0;
 	#syncedSequence = 0;
 	#isDirty = false;
+	/** The opener's, or -1 when there is nothing to publish. */
 	#publishPosition = -1;
+	/** Positions of other channels that may be published after the next commit. */
+	readonly #channelPositions = new Map<number, number>();
+	/** Replies wait for more than the durability asks for. */
+	#mustSync = false;
 	/** True once a stop message was carried out. */
 	isStopped = false;
 
@@ -104,6 +116,15 @@ export class LogExecutor {
 		} else if (kind === logRoll) {
 			this.commit();
 			this.#rollManifest(bytes, offset, size);
+		} else if (kind === logPublish) {
+			const channel = readU32(bytes, offset + logChannelOffset);
+			this.#channelPositions.set(channel, readU32(bytes, offset + logChannelPositionOffset));
+		} else if (kind === logSync) {
+			this.#mustSync = true;
+		} else if (kind === logForget) {
+			const channel = readU32(bytes, offset + logChannelOffset);
+			this.#channelPositions.delete(channel);
+			this.#listener.forget(channel);
 		} else if (kind === logStop) {
 			this.#stop();
 		} else {
@@ -111,14 +132,21 @@ export class LogExecutor {
 		}
 	}
 
-	/** Writes what is staged, syncs if every group must be, and lets the replies go. */
+	/** Writes what is staged, syncs if it must be, and lets the replies go. */
 	commit(): void {
 		if (this.isStopped) return;
 		this.#writeStaged();
-		if (this.#durability === 'always') this.sync();
+		if (this.#mustSync || this.#durability === 'always') this.sync();
+		this.#mustSync = false;
 		if (this.#stagedSequence > 0) this.#listener.reached(this.#stagedSequence);
-		if (this.#publishPosition >= 0) this.#listener.publish(this.#publishPosition);
+		if (this.#publishPosition >= 0) this.#listener.publish(this.#publishPosition, 0);
 		this.#publishPosition = -1;
+		if (this.#channelPositions.size > 0) this.#publishChannels();
+	}
+
+	#publishChannels(): void {
+		for (const [channel, position] of this.#channelPositions) this.#listener.publish(position, channel);
+		this.#channelPositions.clear();
 	}
 
 	/** Makes everything accepted so far durable. Durability 'interval' calls it by the clock. */

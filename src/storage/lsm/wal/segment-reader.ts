@@ -167,7 +167,7 @@ export class SegmentReader {
 		if (version > walFormatVersion) {
 			throw new MillraceError(
 				'MILLRACE_FORMAT_NEWER',
-				`${path} has log format ${version}; we read ${walFormatVersion}`,
+				`${path} has log format ${version}; this version reads ${walFormatVersion}: open it with a newer version of Millrace`,
 			);
 		}
 	}

@@ -1,0 +1,43 @@
+/** Thread entry: a reader of sync-read.ts. All threads begin each round together. */
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import type { SyncReaderMemory } from '../../src/command/sync-reader.js';
+import { NodeFileSystem } from '../../src/env/node-file-system.js';
+import { PartitionReader } from '../../src/storage/lsm/shared/partition-reader.js';
+
+export interface ReaderWork {
+	readonly memory: SyncReaderMemory;
+	readonly entryCount: number;
+	readonly valueSize: number;
+	readonly roundCount: number;
+	readonly threadCount: number;
+	/** One word: threads that came to a round. */
+	readonly barrier: SharedArrayBuffer;
+}
+
+export function keyText(number: number): string {
+	return `key:${String(number).padStart(12, '0')}`;
+}
+
+function run({ memory, entryCount, valueSize, roundCount, threadCount, barrier }: ReaderWork): number[] {
+	const reader = new PartitionReader(new NodeFileSystem(), memory);
+	const arrived = new Int32Array(barrier);
+	const keys = Array.from({ length: entryCount }, (_, i) => keyText((i * 7919) % entryCount));
+	const scratch = Buffer.alloc(64);
+	const rates: number[] = [];
+	// The first round warms up.
+	for (let round = 0; round <= roundCount; round++) {
+		Atomics.add(arrived, 0, 1);
+		while (Atomics.load(arrived, 0) < (round + 1) * threadCount);
+		const start = process.hrtime.bigint();
+		for (let i = 0; i < entryCount; i++) {
+			const size = scratch.write(keys[i], 0, 'utf8');
+			const value = reader.get(scratch, 0, size);
+			if (value?.length !== valueSize) throw new Error('lost');
+		}
+		if (round > 0) rates.push(entryCount / (Number(process.hrtime.bigint() - start) / 1e9));
+	}
+	reader.close();
+	return rates;
+}
+
+if (!isMainThread) parentPort?.postMessage(run(workerData as ReaderWork));

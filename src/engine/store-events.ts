@@ -1,0 +1,50 @@
+/** What a database tells of itself, to whoever listens: `db.on('diskFull', …)`. Nobody has to; no event is an error of Node's kind. */
+import { EventEmitter } from 'node:events';
+import type { PressureEvent } from './pressure.js';
+import type { DatabaseEvent } from './session.js';
+
+export type StoreEvent = DatabaseEvent | PressureEvent;
+export type StoreEventType = StoreEvent['type'];
+export type EventListener<T extends StoreEventType> = (event: Extract<StoreEvent, { readonly type: T }>) => void;
+
+const types: Readonly<Record<StoreEventType, true>> = {
+	poisoned: true,
+	diskFull: true,
+	note: true,
+	died: true,
+	closing: true,
+	pressure: true,
+};
+
+export class StoreEvents {
+	readonly #emitter = new EventEmitter();
+
+	/** @throws TypeError for a type there is not */
+	on<T extends StoreEventType>(type: T, listener: EventListener<T>): void {
+		this.#emitter.on(mustType(type), listener);
+	}
+
+	once<T extends StoreEventType>(type: T, listener: EventListener<T>): void {
+		this.#emitter.once(mustType(type), listener);
+	}
+
+	off<T extends StoreEventType>(type: T, listener: EventListener<T>): void {
+		this.#emitter.off(mustType(type), listener);
+	}
+
+	/** What a listener throws is the program's uncaught error, and not the trouble of whoever had something to tell. */
+	emit(event: StoreEvent): void {
+		try {
+			this.#emitter.emit(event.type, event);
+		} catch (error) {
+			process.nextTick(() => {
+				throw error;
+			});
+		}
+	}
+}
+
+function mustType(type: StoreEventType): StoreEventType {
+	if (Object.hasOwn(types, type)) return type;
+	throw new TypeError(`there is no event '${String(type)}'; there are ${Object.keys(types).join(', ')}`);
+}

@@ -1,0 +1,275 @@
+/**
+ * `MillraceLevel`: a Millrace database as abstract-level 3 wants it, for everything that takes a level instance.
+ *
+ *   abstract-level: events, hooks, encodings, deferred open, sublevels
+ *     └── MillraceLevel: keys (level-bytes.ts), snapshots (level-snapshot.ts), iterators (level-iterators.ts)
+ *           └── a store: that of open(location), or one that is open already: open() or attach() elsewhere
+ *
+ * What is declared in `supports`, and why the rest is not:
+ *
+ *   implicitSnapshots, explicitSnapshots, has, getSync, permanence, seek, createIfMissing, errorIfExists, deferredOpen,
+ *   signals.iterators, encodings utf8, buffer, view (and with them json, hex, base64 and custom ones): yes
+ *   createIfMissing, errorIfExists, getSync: not when an open store is given, which is neither created nor found; getSync if it has it
+ *   streams: no: abstract-level has none, of any database; the package level-read-stream makes them of iterators
+ *   events.put, del, batch: no: abstract-level 3 itself has replaced them by `write`, which is there
+ *   additionalMethods: compactRange. No approximateSize and getProperty of LevelDB: `database.count({ estimate: true })` and
+ *   `database.stats()` say it in our terms
+ *
+ * Differences to classic-level that a program can notice: writes are synced before they are acknowledged, unless the option
+ * `durability` says otherwise (`sync: false` with a single write); text with half a surrogate pair is refused instead of changed;
+ * a key has at most 16 KiB, a value and a batch's share of one partition 16 MiB; `getSync` with a snapshot made in the same turn
+ * rejects with MILLRACE_BUSY.
+ */
+import { type AbstractDatabaseOptions, AbstractLevel } from 'abstract-level';
+import { MillraceError } from '../base/errors.js';
+import type { BatchOperation, ExpiryOptions, ReadOptions, Store, WriteOptions } from '../command/store.js';
+import { headFileName } from '../engine/data-directory.js';
+import { engineOptions, type OpenOptions, open } from '../open.js';
+import { type Format, type Formatted, formatted, storedKey } from './level-bytes.js';
+import {
+	type CursorSource,
+	type LevelIteratorOptions,
+	type LevelRange,
+	MillraceIterator,
+	MillraceKeyIterator,
+	MillraceValueIterator,
+	storedRange,
+} from './level-iterators.js';
+import { Cuts, type LevelStore, MillraceSnapshot, mustBeOurs } from './level-snapshot.js';
+
+/**
+ * Encodings (default 'utf8'), abstract-level's `createIfMissing` (default true) and `errorIfExists` (default false), and what `open`
+ * of the package takes.
+ */
+export interface MillraceLevelOptions<K, V> extends OpenOptions, AbstractDatabaseOptions<K, V> {}
+
+/** Options of single writes and batches beside abstract-level's; also those of sublevels take them. */
+export interface LevelWriteOptions extends WriteOptions, ExpiryOptions {
+	/** classic-level's: true is durability 'always', false is 'none', for this write alone. */
+	readonly sync?: boolean | undefined;
+}
+
+interface LevelReadOptions {
+	readonly snapshot?: unknown;
+	readonly keyEncoding: Format;
+	readonly valueEncoding: Format;
+}
+
+/** What abstract-level makes of the operations of a batch. */
+type LevelOperation = LevelWriteOptions &
+	(
+		| { readonly type: 'put'; readonly key: Formatted; readonly value: Formatted }
+		| { readonly type: 'del'; readonly key: Formatted }
+	);
+
+/** Deletes of one batch of a `clear` that is no plain range: some 100 KB. */
+const clearBatchCount = 1000;
+
+export class MillraceLevel<K = string, V = string> extends AbstractLevel<Formatted, K, V> {
+	/** Where the database is; '' when an open one was given. */
+	readonly location: string;
+	readonly #given: LevelStore | Promise<LevelStore> | undefined;
+	#opened: { readonly database: LevelStore; readonly cuts: Cuts } | undefined;
+
+	/**
+	 * @param location the directory of the database; or a store that is open (or its promise: `new MillraceLevel(attach(ticket))`), which
+	 * stays the caller's to close
+	 * @throws TypeError when it is neither
+	 */
+	constructor(location: string | LevelStore | Promise<LevelStore>, options: MillraceLevelOptions<K, V> = {}) {
+		const isPath = typeof location === 'string';
+		if (isPath ? location === '' : !isStore(location) && !isPromise(location)) {
+			throw new TypeError("The first argument 'location' must be a path, an open store, or the promise of one");
+		}
+		const manifest = {
+			encodings: { utf8: true, buffer: true, view: true },
+			implicitSnapshots: true,
+			explicitSnapshots: true,
+			has: true,
+			getSync: isPath || isPromise(location) || location.getSync !== undefined,
+			permanence: true,
+			seek: true,
+			createIfMissing: isPath,
+			errorIfExists: isPath,
+			signals: { iterators: true },
+			additionalMethods: { compactRange: true },
+		};
+		super(manifest, options as object);
+		this.location = isPath ? location : '';
+		this.#given = isPath ? undefined : location;
+	}
+
+	/**
+	 * The store below, with all that abstract-level has no words for. Keys of nothing but zero bytes have one more there.
+	 * @throws MILLRACE_CLOSED when the level is not open
+	 */
+	get database(): Store {
+		return this.#mustBeOpened().database;
+	}
+
+	/** Compacts all keys from `start` to `end`, both included, down to the last level. */
+	async compactRange(start: K, end: K): Promise<void> {
+		const keyEncoding = this.keyEncoding();
+		const range = { gte: keyEncoding.encode(start), lte: keyEncoding.encode(end) };
+		await this.database.compact(storedRange(range));
+	}
+
+	// --- called by abstract-level, with encoded keys and values -------------------------------------
+
+	async _open(options: Record<string, unknown>): Promise<void> {
+		const { createIfMissing, errorIfExists, passive: _, ...ours } = options;
+		if (this.#given === undefined) this.#refuse(createIfMissing === true, errorIfExists === true);
+		const database: LevelStore = await (this.#given ?? open(this.location, ours as OpenOptions));
+		this.#opened = { database, cuts: new Cuts(database) };
+	}
+
+	async _close(): Promise<void> {
+		const opened = this.#opened;
+		if (this.#given === undefined) await opened?.database.close();
+		this.#opened = undefined;
+	}
+
+	async _get(key: Formatted, options: LevelReadOptions): Promise<Formatted | undefined> {
+		const { database } = this.#mustBeOpened();
+		const value = await database.get(storedKey(key), await readOptions(options));
+		return value && formatted(value, options.valueEncoding);
+	}
+
+	_getSync(key: Formatted, options: LevelReadOptions): Formatted | undefined {
+		const { database } = this.#mustBeOpened();
+		const { snapshot } = options;
+		const value = database.getSync?.(
+			storedKey(key),
+			snapshot ? { snapshot: mustBeOurs(snapshot).mustBeTaken() } : undefined,
+		);
+		return value && formatted(value, options.valueEncoding);
+	}
+
+	async _getMany(keys: readonly Formatted[], options: LevelReadOptions): Promise<(Formatted | undefined)[]> {
+		const { database } = this.#mustBeOpened();
+		const values = await database.getMany(keys.map(storedKey), await readOptions(options));
+		return values.map((value) => value && formatted(value, options.valueEncoding));
+	}
+
+	async _has(key: Formatted, options: LevelReadOptions): Promise<boolean> {
+		return this.#mustBeOpened().database.has(storedKey(key), await readOptions(options));
+	}
+
+	async _hasMany(keys: readonly Formatted[], options: LevelReadOptions): Promise<boolean[]> {
+		const { database } = this.#mustBeOpened();
+		const given = await readOptions(options);
+		return Promise.all(keys.map((key) => database.has(storedKey(key), given)));
+	}
+
+	async _put(key: Formatted, value: Formatted, options: LevelWriteOptions): Promise<void> {
+		const { database, cuts } = this.#mustBeOpened();
+		await cuts.write(() =>
+			database.put(storedKey(key), value, { ...writeOptions(options), ...expiryOptions(options) }),
+		);
+	}
+
+	async _del(key: Formatted, options: LevelWriteOptions): Promise<void> {
+		const { database, cuts } = this.#mustBeOpened();
+		await cuts.write(() => database.delete(storedKey(key), writeOptions(options)));
+	}
+
+	/** Also what a chained batch comes to. */
+	async _batch(operations: readonly LevelOperation[], options: LevelWriteOptions): Promise<void> {
+		if (operations.length === 0) return;
+		const { database, cuts } = this.#mustBeOpened();
+		await cuts.write(() => database.batch(operations.map(storedOperation), writeOptions(options)));
+	}
+
+	async _clear(options: LevelIteratorOptions & LevelReadOptions): Promise<void> {
+		const { database, cuts } = this.#mustBeOpened();
+		if (options.snapshot == null && options.limit < 0) {
+			await cuts.write(() => database.deleteRange(storedRange(options as LevelRange)));
+			return;
+		}
+		const { snapshot, release } = this.#sourceOf(options.snapshot);
+		try {
+			const { reverse, limit } = options;
+			const scan = database.scan({
+				...storedRange(options as LevelRange),
+				snapshot: await snapshot,
+				keysOnly: true,
+				reverse,
+				...(limit < 0 ? {} : { limit }),
+			});
+			let deletes: BatchOperation[] = [];
+			for await (const [key] of scan) {
+				if (deletes.push({ type: 'delete', key }) < clearBatchCount) continue;
+				await database.batch(deletes);
+				deletes = [];
+			}
+			await database.batch(deletes);
+		} finally {
+			release();
+		}
+	}
+
+	_snapshot(options: object): MillraceSnapshot {
+		return new MillraceSnapshot(options, this.#mustBeOpened().cuts.take());
+	}
+
+	_iterator(options: LevelIteratorOptions & LevelReadOptions): MillraceIterator<this, K, V> {
+		return new MillraceIterator<this, K, V>(this, options, this.#sourceOf(options.snapshot));
+	}
+
+	_keys(options: LevelIteratorOptions & LevelReadOptions): MillraceKeyIterator<this, K> {
+		return new MillraceKeyIterator<this, K>(this, options, this.#sourceOf(options.snapshot));
+	}
+
+	_values(options: LevelIteratorOptions & LevelReadOptions): MillraceValueIterator<this, K, V> {
+		return new MillraceValueIterator<this, K, V>(this, options, this.#sourceOf(options.snapshot));
+	}
+
+	/** The snapshot given, which stays the caller's, or one of our own, taken now. */
+	#sourceOf(given: unknown): CursorSource {
+		const { database, cuts } = this.#mustBeOpened();
+		if (given != null) return { database, snapshot: mustBeOurs(given).taken, release: () => undefined };
+		const snapshot = cuts.take();
+		// Whoever reads hears of it.
+		const release = (): void => void snapshot.then((taken) => taken.close()).catch(() => undefined);
+		snapshot.catch(() => undefined);
+		return { database, snapshot, release };
+	}
+
+	#mustBeOpened(): { readonly database: LevelStore; readonly cuts: Cuts } {
+		if (this.#opened === undefined) throw new MillraceError('MILLRACE_CLOSED', 'the database is not open');
+		return this.#opened;
+	}
+
+	#refuse(mayCreate: boolean, mustBeNew: boolean): void {
+		const { fileSystem } = engineOptions(this.location);
+		const exists = fileSystem.exists(`${this.location}/${headFileName}`);
+		if (exists && mustBeNew) throw new MillraceError('MILLRACE_DIRECTORY', `${this.location} exists (errorIfExists)`);
+		if (exists || mayCreate) return;
+		throw new MillraceError('MILLRACE_DIRECTORY', `${this.location} does not exist (createIfMissing: false)`);
+	}
+}
+
+const isStore = (given: LevelStore | Promise<LevelStore>): given is LevelStore =>
+	typeof (given as Partial<LevelStore> | null)?.scan === 'function';
+
+const isPromise = (given: LevelStore | Promise<LevelStore>): given is Promise<LevelStore> =>
+	typeof (given as Partial<Promise<LevelStore>> | null)?.then === 'function';
+
+async function readOptions({ snapshot }: LevelReadOptions): Promise<ReadOptions | undefined> {
+	return snapshot == null ? undefined : { snapshot: await mustBeOurs(snapshot).taken };
+}
+
+function writeOptions({ durability, sync }: LevelWriteOptions): WriteOptions {
+	if (durability !== undefined) return { durability };
+	return sync === undefined ? {} : { durability: sync ? 'always' : 'none' };
+}
+
+function expiryOptions({ ttlMs, expiresAtMs, sliding }: LevelWriteOptions): ExpiryOptions {
+	return { ttlMs, expiresAtMs, sliding };
+}
+
+function storedOperation(operation: LevelOperation): BatchOperation {
+	const key = storedKey(operation.key);
+	if (operation.type === 'del') return { type: 'delete', key };
+	return { type: 'put', key, value: operation.value, ...expiryOptions(operation) };
+}

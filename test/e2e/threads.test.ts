@@ -1,0 +1,72 @@
+/** Programs with attached threads end by themselves, when they are done: nobody has to call process.exit. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { runProgram } from '../support/run-program.js';
+import { TemporaryDirectory } from '../support/server-process.js';
+
+const packageUrl = new URL('../../src/index.js', import.meta.url).href;
+
+/** Runs a program of an opener and a worker; `worker` is the body of a module in which `db` is attached. */
+async function run(opener: string, worker: string): Promise<{ code: number | null; text: string; stderr: string }> {
+	using files = new TemporaryDirectory();
+	const attached = `
+		import { workerData, parentPort } from 'node:worker_threads';
+		import { attach } from '${packageUrl}';
+		const db = await attach(workerData.attachment);
+		${worker}
+	`;
+	const main = `
+		import { once } from 'node:events';
+		import { Worker } from 'node:worker_threads';
+		import { open } from '${packageUrl}';
+		const db = await open(${JSON.stringify(join(files.path, 'data'))}, { partitions: 2 });
+		const attachment = db.attachment();
+		const workerData = { attachment };
+		const transferList = attachment.transferList;
+		const worker = new Worker(new URL('worker.mjs', import.meta.url), { workerData, transferList });
+		${opener}
+	`;
+	writeFileSync(join(files.path, 'worker.mjs'), attached);
+	writeFileSync(join(files.path, 'main.mjs'), main);
+	return runProgram(process.execPath, [join(files.path, 'main.mjs')]);
+}
+
+test('both close: the process ends', async () => {
+	const { code, text, stderr } = await run(
+		`await once(worker, 'exit'); console.log(String(await db.count())); await db.close();`,
+		`await db.put('k', 'v'); await db.close();`,
+	);
+	assert.deepEqual([code, text, stderr], [0, '1', '']);
+});
+
+test('a worker that is attached and idle ends, with its work done; one that waits for a call goes on', async () => {
+	const { code, text, stderr } = await run(
+		`await once(worker, 'exit'); console.log(String(await db.get('k'))); await db.close();`,
+		`db.put('k', 'last word');`,
+	);
+	assert.deepEqual([code, stderr], [0, '']);
+	assert.equal(text, String(new Uint8Array(Buffer.from('last word'))));
+});
+
+test('the opener closes while a worker is attached: the worker ends, and with it the process', async () => {
+	const { code, text, stderr } = await run(
+		`await once(worker, 'message'); await db.close(); console.log('closed');`,
+		`db.on('closing', () => console.log('told')); await db.put('k', 'v'); parentPort.postMessage('attached');
+		await db.put('k', 'w').catch(() => {});`,
+	);
+	assert.deepEqual([code, stderr], [0, '']);
+	assert.match(text, /closed/);
+});
+
+test('a process that exits in the middle of everything leaves what was acknowledged', async () => {
+	const { code, text, stderr } = await run(
+		`const [count] = await once(worker, 'message'); console.log(String(count)); process.exit(3);`,
+		`for (let i = 0; ; i++) {
+			await Promise.all([db.put('k' + i, 'v'), db.batch([{ type: 'put', key: 'a' + i, value: '' }, { type: 'put', key: 'b' + i, value: '' }])]);
+			if (i === 50) parentPort.postMessage(i);
+		}`,
+	);
+	assert.deepEqual([code, text, stderr], [3, '50', '']);
+});
