@@ -2,7 +2,12 @@
  * The composition root of the embedded database: gives the engine its file system and its threads' entry points.
  */
 import { MillraceError } from './base/errors.js';
-import { inFlightSizeMaxDefault, partitionCountMax, syncCacheSizeDefault, syncIntervalMsDefault } from './base/limits.js';
+import {
+	inFlightSizeMaxDefault,
+	partitionCountMax,
+	syncCacheSizeDefault,
+	syncIntervalMsDefault,
+} from './base/limits.js';
 import { checkOptions, type OptionTable } from './base/option-table.js';
 import type { Durability } from './command/worker-boot.js';
 import { Database } from './engine/database.js';

@@ -17,6 +17,7 @@ export class LogChannels {
 	readonly #opener: RingPublisher;
 	readonly #control: MessagePort;
 	readonly #attached = new Map<number, AttachedRing>();
+	#hasClosed = false;
 
 	constructor(opener: RingPublisher, control: MessagePort) {
 		this.#opener = opener;
@@ -39,6 +40,14 @@ export class LogChannels {
 	forget(channel: number): void {
 		this.#find(channel)?.bellPort.close();
 		this.#attached.delete(channel);
+		this.#hasClosed = true;
+	}
+
+	/** True when ports were closed since the last call. */
+	takeClosed(): boolean {
+		const hasClosed = this.#hasClosed;
+		this.#hasClosed = false;
+		return hasClosed;
 	}
 
 	#find(channel: number): AttachedRing | undefined {

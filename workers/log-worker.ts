@@ -20,6 +20,7 @@ import { PortBell, ThreadBell } from '../src/ring/bell.js';
 import { RingConsumer } from '../src/ring/ring-consumer.js';
 import { RingPublisher } from '../src/ring/ring-publisher.js';
 import { LogExecutor } from '../src/storage/lsm/wal/log-executor.js';
+import { runWithRounds } from './event-loop-round.js';
 import { LogChannels } from './log-channels.js';
 
 const boot = workerData as LogBoot;
@@ -70,14 +71,21 @@ function poison(error: unknown): void {
 	workerBell.ring();
 }
 
-try {
-	while (!executor.isStopped) {
-		if (messages.hasNext()) drain();
-		const delayMs = maybeSync();
-		if (!executor.isStopped && !messages.hasNext()) ownBell.sleep(() => messages.hasNext(), delayMs);
+/** @returns false when it is over; true when ports were closed, which it takes an event loop to free */
+function run(): boolean {
+	try {
+		while (!executor.isStopped) {
+			if (messages.hasNext()) drain();
+			const delayMs = maybeSync();
+			if (channels.takeClosed() && !executor.isStopped) return true;
+			if (!executor.isStopped && !messages.hasNext()) ownBell.sleep(() => messages.hasNext(), delayMs);
+		}
+		Atomics.store(words, sharedLogStoppedWord, 1);
+		workerBell.ring();
+	} catch (error) {
+		poison(error);
 	}
-	Atomics.store(words, sharedLogStoppedWord, 1);
-	workerBell.ring();
-} catch (error) {
-	poison(error);
+	return false;
 }
+
+runWithRounds(run);

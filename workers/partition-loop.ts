@@ -4,8 +4,8 @@
  *
  *   mail, poison, edits ─> backlogs ─> resume what waited ─> drain requests ─> finish group, publish ─> long reads ─> sleep
  *
- * Each asking thread has a channel of its own (asker-channel.ts). A drain goes round them, a window of requests each, until it has
- * enough: an equal share for each, and what some do not use for the others. One that does not take its replies is passed over.
+ * Each asking thread has a channel of its own (asker-channel.ts). A drain goes round them, a window of requests each, until it
+ * has enough: an equal share for each, and what some do not use for the others. One that takes no replies is passed over.
  *
  * Nothing waits in the middle of a request: a write without room is set aside (waiting-requests.ts), as is what meets a key of an
  * undecided batch over several partitions, and what need not stay behind it passes. What the loop stands on is in the host
@@ -13,17 +13,12 @@
  */
 import { codeOf, statusOk } from '../src/base/errors.js';
 import {
-	commandFlagsOffset,
-	flagSequence,
 	isRead,
 	isWrite,
-	opAppend,
 	opCount,
 	opDecide,
 	opPrepare,
-	opPut,
 	opScan,
-	opSetExpiry,
 	opShutdown,
 	opTouch,
 	readCommandSize,
@@ -40,12 +35,11 @@ import { LongReadQueue } from './long-read-queue.js';
 import { LogPoisoned, type RingHost } from './partition-host.js';
 import type { ChannelMail } from './partition-mail.js';
 import { ReplyGate } from './reply-gate.js';
-import { type WaitingRequest, WaitingRequests } from './waiting-requests.js';
+import { isOfOneKey, type WaitingRequest, WaitingRequests } from './waiting-requests.js';
+import { WritePacer } from './write-pacer.js';
 
 /** Requests of one drain at most: the log syncs one drain's group while the next is applied (docs/decisions.md, "drains"). */
 const drainCountMax = 512;
-/** Slowed writes are held for so long at once, before the partition is asked again. */
-const holdSliceMsMax = 5;
 
 export class PartitionLoop {
 	readonly #host: RingHost;
@@ -55,19 +49,16 @@ export class PartitionLoop {
 	readonly #epochs: EpochCuts;
 	readonly #admin: AdminRequests;
 	readonly #longReads: LongReadQueue;
+	readonly #pacer: WritePacer;
 	readonly #waiting = new WaitingRequests();
 	readonly #result = new CommandResult();
 	readonly #onJobTaken = (outcome: JobOutcome): void => this.#takeOutcome(outcome);
 	readonly #maybeTakeDecision = ({ bytes, hash }: WaitingRequest): boolean => this.#maybeCarryOut(bytes, 0, hash);
 	readonly #hasWork = (): boolean => this.#canDrain() || this.#host.hasNews();
-	/** Bytes of commands written since the partition was last asked how fast they may come. */
-	#writtenBytes = 0;
-	/** Writes are slowed down: none is begun for `#holdMs`. */
-	#isHoldingWrites = false;
-	#holdMs = 0;
 	/** As main was last told. */
 	#isDiskFull = false;
 	#isStopping = false;
+	#hasClosedPorts = false;
 
 	/**
 	 * @param opener the channel of the thread that opened the database
@@ -80,6 +71,7 @@ export class PartitionLoop {
 		this.#channels = new AskerChannels(opener);
 		this.#gate = new ReplyGate(host, this.#channels);
 		this.#longReads = new LongReadQueue(this.#gate);
+		this.#pacer = new WritePacer(host.partition);
 		this.#epochs = new EpochCuts(databaseMemory, host.partition);
 		this.#admin = new AdminRequests(host, this.#gate, this.#epochs, () => this.#statistics());
 		this.#gate.takeWaiting = () => this.#admin.takeWaiting();
@@ -91,10 +83,16 @@ export class PartitionLoop {
 		return this.#isStopping && !this.#channels.opener.isBacklogged;
 	}
 
-	/** Runs until an orderly shutdown is done. */
-	run(): void {
-		while (!this.isOver) this.turn();
+	/**
+	 * Runs until an orderly shutdown is done, or ports were closed, which it takes an event loop to free.
+	 * @returns false when it is over; true: call it again when the event loop has been round
+	 */
+	run(): boolean {
+		this.#hasClosedPorts = false;
+		while (!this.isOver && !this.#hasClosedPorts) this.turn();
+		if (!this.isOver) return true;
 		this.#host.partition.close();
+		return false;
 	}
 
 	/** One turn. Sleeps at its end when there was nothing to do. */
@@ -120,9 +118,9 @@ export class PartitionLoop {
 		this.#gate.flush();
 		if (this.#isStopping) return;
 		this.#tellDiskFull();
-		this.#paceWrites(nowMs);
+		this.#pacer.pace(nowMs);
 		if (this.#longReads.maybeStep() || count > 0) return;
-		if (this.#isHoldingWrites) this.#host.sleepForProgress(this.#hasWork, this.#holdMs);
+		if (this.#pacer.isHolding) this.#host.sleepForProgress(this.#hasWork, this.#pacer.holdMs);
 		else if (!this.#waiting.isEmpty) this.#host.sleepForProgress(this.#hasWork);
 		else parts.bell.sleep(this.#hasWork, this.#tickDelayMs());
 	}
@@ -218,13 +216,8 @@ export class PartitionLoop {
 
 	/** True for a read or write of one key that an undecided batch keeps. What a snapshot shows was settled before. */
 	#isLocked(request: Uint8Array, offset: number, hash: number): boolean {
-		if (!this.#hasUndecided) return false;
-		const command = offset + requestHeaderSize;
-		const opcode = request[command];
-		const isOfOneKey = isRead(opcode)
-			? opcode !== opScan && (request[command + commandFlagsOffset] & flagSequence) === 0
-			: (opcode >= opPut && opcode <= opSetExpiry) || opcode === opAppend;
-		return isOfOneKey && this.#host.partition.transactions.isLocked(hash);
+		const { transactions } = this.#host.partition;
+		return transactions.count > 0 && isOfOneKey(request, offset) && transactions.isLocked(hash);
 	}
 
 	// --- requests -----------------------------------------------------------------------------------
@@ -317,31 +310,18 @@ export class PartitionLoop {
 	#maybeWrite(hash: number, request: Uint8Array, offset: number): boolean {
 		const { partition } = this.#host;
 		const command = offset + requestHeaderSize;
-		if (this.#isHoldingWrites && request[command] !== opDecide) return false;
-		if (this.#isLocked(request, offset, hash)) return false;
+		if (this.#pacer.isHolding && request[command] !== opDecide) return false;
 		const status = partition.prepareWrite(hash, request, command);
 		if (status === statusWait) return false;
 		if (status === statusOk) {
 			partition.write(hash, request, command, this.#result);
-			this.#writtenBytes += readCommandSize(request, command);
+			this.#pacer.noteWritten(readCommandSize(request, command));
 		} else {
 			this.#result.reset();
 			this.#result.setError(codeOf(status), partition.maintenance.explain(status));
 		}
 		this.#gate.send(this.#result, request, offset);
 		return true;
-	}
-
-	/**
-	 * Tells the partition what was written since the last call, and holds the next writes back for as long as it asks. Only they
-	 * are held, in slices after which it is asked again, so that it may change its mind.
-	 */
-	#paceWrites(nowMs: number): void {
-		if (this.#writtenBytes === 0 && !this.#isHoldingWrites) return;
-		const delayMs = this.#host.partition.maintenance.writeDelayMs(this.#writtenBytes, nowMs);
-		this.#holdMs = Math.min(delayMs, holdSliceMsMax);
-		this.#writtenBytes = 0;
-		this.#isHoldingWrites = this.#holdMs > 0;
 	}
 
 	// --- mail ---------------------------------------------------------------------------------------
@@ -382,6 +362,7 @@ export class PartitionLoop {
 				this.#gate.becomePoisoned(error);
 			}
 			channel.close();
+			this.#hasClosedPorts = true;
 		}
 		this.#host.parts.mail.detached(number);
 	}

@@ -4,6 +4,8 @@
  */
 import { workerData } from 'node:worker_threads';
 import type { PartitionBoot } from '../src/command/worker-boot.js';
+import { runWithRounds } from './event-loop-round.js';
 import { openPartitionThread } from './partition-thread.js';
 
-openPartitionThread(workerData as PartitionBoot)?.loop.run();
+const thread = openPartitionThread(workerData as PartitionBoot);
+if (thread !== undefined) runWithRounds(() => thread.loop.run());

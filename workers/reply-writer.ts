@@ -1,6 +1,6 @@
 /**
- * Writes a reply: a header with what the asker gave us back, and the payload. Where the reply goes is up to others: into a ring, or
- * into a buffer of its own. Runs on the partition's thread.
+ * Writes a reply: a header with what the asker gave us back, and the payload. Where the reply goes is up to others: into a
+ * ring, or into a buffer of its own. Runs on the partition's thread.
  */
 import { readU32, writeF64, writeU32 } from '../src/base/bytes.js';
 import { copyShared } from '../src/base/word-copy.js';

@@ -25,16 +25,20 @@ import {
 	channelMask,
 	commandFlagsOffset,
 	commandSize,
+	flagSequence,
 	isRead,
 	isWrite,
+	opAppend,
 	opBatch,
 	opClear,
 	opDecide,
 	opDeleteRange,
 	opForget,
 	opPrepare,
+	opPut,
 	opReleaseSnapshot,
 	opScan,
+	opSetExpiry,
 	opShutdown,
 	opStats,
 	opTransactions,
@@ -216,6 +220,14 @@ function isUnordered(opcode: number): boolean {
 		opcode === opReleaseSnapshot ||
 		opcode === opStats
 	);
+}
+
+/** True for a write of one key, and for a read of one as it is now, not at a snapshot. */
+export function isOfOneKey(request: Uint8Array, offset: number): boolean {
+	const command = offset + requestHeaderSize;
+	const opcode = request[command];
+	if (isRead(opcode)) return opcode !== opScan && (request[command + commandFlagsOffset] & flagSequence) === 0;
+	return (opcode >= opPut && opcode <= opSetExpiry) || opcode === opAppend;
 }
 
 function isOfManyKeys(opcode: number): boolean {

@@ -21,7 +21,7 @@ export interface Plan {
 	readonly phase: Phase;
 	readonly directory: string;
 	readonly keyCount: number;
-	/** Keys that are read again and again. */
+	/** Keys that are read again and again, and the blocks they are in fit every cache. */
 	readonly hotCount: number;
 	readonly inFlight: number;
 	readonly batchCount: number;
@@ -49,6 +49,12 @@ export interface Report {
 	readonly peakBytes: number;
 }
 
+/**
+ * Keys of the cells "100,000 keys": in a large database nearly each in a block of its own, which is 10 times what a cache of blocks
+ * holds. Who maps the file does not care.
+ */
+export const spreadCount = 100_000;
+
 interface Cell {
 	readonly label: string;
 	/** Ours must be so many times the other's. */
@@ -64,6 +70,7 @@ export const cells = {
 	scanPages: { label: 'scan: iterator.nextv(1000)' },
 	getSync: { label: 'getSync / getBinary, hot', aims: { lmdb: 2 } },
 	getSyncVolatile: { label: 'getBinaryFast, hot' },
+	getSyncSpread: { label: 'getSync / getBinary, 100,000 keys' },
 	getSyncUniform: { label: 'getSync / getBinary, all keys' },
 	get: { label: 'get, 1,000 in flight, hot', aims: { 'classic-level': 3 } },
 	getUniform: { label: 'get, 1,000 in flight, all keys' },
@@ -92,6 +99,7 @@ export const phaseOfCell: Record<CellName, Phase> = {
 	scanPages: 'read',
 	getSync: 'read',
 	getSyncVolatile: 'read',
+	getSyncSpread: 'read',
 	getSyncUniform: 'read',
 	get: 'read',
 	getUniform: 'read',

@@ -4,7 +4,7 @@
  *
  *   --keys 200000,5000000  --rounds 3  --seconds 3   how long a cell that is bounded by time takes
  *   --only millrace,lmdb   --phases put,read         a part of it (read needs put)
- *   --hot 100000           keys of the hot set       --in-flight 1000  --batch 1000
+ *   --hot 5000             keys of the hot set       --in-flight 1000  --batch 1000
  *   --peer-defaults        classic-level with its own memory sizes instead of ours
  *   --millrace '{"partitions":2}'                    options of our open
  *   --load 10000000        nothing of that, but: load through db.writer(), say rate and memory
@@ -28,7 +28,7 @@ const { values: options } = parseArgs({
 		seconds: { type: 'string', default: '3' },
 		only: { type: 'string', default: storeNames.join(',') },
 		phases: { type: 'string', default: phases.join(',') },
-		hot: { type: 'string', default: '100000' },
+		hot: { type: 'string', default: '5000' },
 		'in-flight': { type: 'string', default: '1000' },
 		batch: { type: 'string', default: '1000' },
 		'peer-defaults': { type: 'boolean', default: false },
@@ -113,9 +113,15 @@ function configuration(all: readonly Series[]): Record<string, string> {
 	const lines: Record<string, string> = {
 		date: new Date().toISOString(),
 		machine: machine(),
-		load: `16 B keys, 100 B values half compressible, random order, ${options['in-flight']} in flight, batches of ${options.batch}; writes warmed with 20,000`,
-		reads: `hot: ${options.hot} keys at most, warmed; all keys: uniform, nothing but the page cache is warm; reopened and settled before`,
-		rounds: `${rounds}, the stores' order turned, medians; cells of at most ${secondsMax} s; one process for each store and phase`,
+		load:
+			`16 B keys, 100 B values half compressible, random order, ${options['in-flight']} in flight, ` +
+			`batches of ${options.batch}; writes warmed with 20,000`,
+		reads:
+			`hot: ${options.hot} keys anywhere, whose blocks fit every cache; 100,000 keys anywhere; all keys; in random order, ` +
+			'warmed before each cell, the files are in the page cache; reopened and settled before',
+		rounds:
+			`${rounds}, the stores' order turned, medians; cells of at most ${secondsMax} s; ` +
+			'one process for each store and phase',
 	};
 	for (const store of stores) {
 		for (const [phase, [report]] of Object.entries(all[0].reports[store] ?? {})) {

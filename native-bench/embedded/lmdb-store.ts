@@ -28,7 +28,9 @@ export async function openStore(directory: string, phase: Phase, given: Record<s
 	const db = openEnvironment(directory, options);
 	return {
 		version,
-		settings: `${JSON.stringify(options)}, binary keys and values; ${isSynced ? 'put(…).flushed is awaited' : 'nothing is synced'}; no cache of its own, the file is mapped`,
+		settings:
+			`${JSON.stringify(options)}, binary keys and values; ` +
+			`${isSynced ? 'put(…).flushed is awaited' : 'nothing is synced'}; no cache of its own, the file is mapped`,
 		put: isSynced
 			? (key, value) => (db.put(key, value) as unknown as WithFlushed).flushed
 			: (key, value) => db.put(key, value),

@@ -1,6 +1,6 @@
 /**
- * Loads records through `db.writer()` in a process of its own: rate and memory, a line a second on standard error, the report as the
- * last line on standard output. Constant memory is shown by the peak of later halves: it must not go on growing.
+ * Loads records through `db.writer()` in a process of its own: rate and memory, a line for each tenth on standard error, the
+ * report as the last line on standard output. Constant memory is what the tenths show: it must not go on growing.
  *
  *   argument: JSON of LoadPlan
  */

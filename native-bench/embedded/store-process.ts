@@ -3,7 +3,7 @@
  * argument, the report the only line on standard output.
  */
 import { keySize, valueSize } from '../engine/workload.js';
-import type { CellName, CellResult, Plan, Report } from './bench-plan.js';
+import { type CellName, type CellResult, type Plan, type Report, spreadCount } from './bench-plan.js';
 import { type BenchStore, storeModule } from './bench-store.js';
 import { hotNumbers, Load } from './load.js';
 import { readInThreads } from './thread-reads.js';
@@ -33,6 +33,7 @@ async function settle(): Promise<void> {
 async function runReads(store: BenchStore, load: Load, plan: Plan): Promise<Cells> {
 	const hot = hotNumbers(plan.keyCount, plan.hotCount, plan.seed);
 	const all = load.shuffled(plan.keyCount);
+	const spread = all.slice(0, spreadCount);
 	const { secondsMax } = plan;
 	await settle();
 	const cells: Cells = {};
@@ -44,12 +45,12 @@ async function runReads(store: BenchStore, load: Load, plan: Plan): Promise<Cell
 	};
 	cells.getSync = await sync(hot, store.getSync);
 	if (store.getSyncVolatile !== undefined) cells.getSyncVolatile = await sync(hot, store.getSyncVolatile);
+	cells.getSyncSpread = await sync(spread, store.getSync);
 	cells.getSyncUniform = await sync(all, store.getSync);
 	if (store.get !== undefined) {
-		cells.getUniform = await readInFlight(store.get, load, all, plan);
-		// The first time makes them hot again.
-		await readInFlight(store.get, load, hot, plan);
-		cells.get = await readInFlight(store.get, load, hot, plan);
+		// The first time makes code and keys hot.
+		for (let i = 0; i < 2; i++) cells.get = await readInFlight(store.get, load, hot, plan);
+		for (let i = 0; i < 2; i++) cells.getUniform = await readInFlight(store.get, load, all, plan);
 	}
 	await readMany(store.getMany, load, hot, plan);
 	cells.getMany = await readMany(store.getMany, load, hot, plan);

@@ -27,7 +27,7 @@ export async function readInThreads(store: BenchStore, plan: Plan, threadCount: 
 	const threads: Worker[] = [];
 	for (let i = 0; i < threadCount; i++) {
 		const { data, transferList } = store.ticket();
-		const workerData: ThreadBoot = { plan: { ...plan, seed: plan.seed }, ticket: data };
+		const workerData: ThreadBoot = { plan, ticket: data };
 		const transfers = transferList as NonNullable<ConstructorParameters<typeof Worker>[1]>['transferList'];
 		const url = new URL('./thread-reads-worker.js', import.meta.url);
 		threads.push(new Worker(url, { workerData, ...(transfers === undefined ? {} : { transferList: transfers }) }));

@@ -35,17 +35,29 @@ class Walk {
 	}
 }
 
-/** One operation after the other in each of `laneCount` loops. @returns operations done */
-async function inLanes(laneCount: number, countMax: number, endMs: number, one: () => Promise<void>): Promise<number> {
-	let begun = 0;
-	const lane = async (): Promise<void> => {
-		while (begun < countMax && ((begun & 63) !== 0 || performance.now() < endMs)) {
-			begun++;
-			await one();
-		}
-	};
-	await Promise.all(Array.from({ length: Math.min(laneCount, countMax) }, lane));
-	return begun;
+/** What the lanes of a cell share: how much has been begun, and whether there is more to do. */
+class Budget {
+	readonly #countMax: number;
+	readonly #endMs: number;
+	begunCount = 0;
+
+	constructor(countMax: number, secondsMax: number) {
+		this.#countMax = countMax;
+		this.#endMs = performance.now() + secondsMax * 1000;
+	}
+
+	/** False: the lane is to end. Looks at the clock now and then. */
+	begin(): boolean {
+		if (this.begunCount >= this.#countMax) return false;
+		if ((this.begunCount & 63) === 0 && performance.now() >= this.#endMs) return false;
+		this.begunCount++;
+		return true;
+	}
+}
+
+/** Runs so many lanes at once. Each is a loop that begins an operation, awaits it and begins the next. */
+async function inLanes(laneCount: number, lane: () => Promise<void>): Promise<void> {
+	await Promise.all(Array.from({ length: laneCount }, lane));
 }
 
 /** Puts every number once (round and round when `countMax` says more). */
@@ -58,12 +70,16 @@ export function putAll(
 	secondsMax: number,
 ): Promise<CellResult> {
 	const walk = new Walk(numbers);
-	return measure(() =>
-		inLanes(plan.inFlight, countMax, performance.now() + secondsMax * 1000, async () => {
-			const number = walk.next();
-			await store.put(load.key(number), load.value(number));
-		}),
-	);
+	return measure(async () => {
+		const budget = new Budget(countMax, secondsMax);
+		await inLanes(plan.inFlight, async () => {
+			while (budget.begin()) {
+				const number = walk.next();
+				await store.put(load.key(number), load.value(number));
+			}
+		});
+		return budget.begunCount;
+	});
 }
 
 export function putBatches(
@@ -76,11 +92,9 @@ export function putBatches(
 	const walk = new Walk(numbers);
 	const { batchCount } = plan;
 	return measure(async () => {
-		const done = await inLanes(
-			laneCount,
-			Math.ceil(numbers.length / batchCount),
-			Number.POSITIVE_INFINITY,
-			async () => {
+		const budget = new Budget(Math.ceil(numbers.length / batchCount), Number.POSITIVE_INFINITY);
+		await inLanes(laneCount, async () => {
+			while (budget.begin()) {
 				const keys: Buffer[] = [];
 				const values: Buffer[] = [];
 				for (let i = 0; i < batchCount; i++) {
@@ -89,9 +103,9 @@ export function putBatches(
 					values.push(load.value(number));
 				}
 				await store.batch(keys, values);
-			},
-		);
-		return done * batchCount;
+			}
+		});
+		return budget.begunCount * batchCount;
 	});
 }
 
@@ -117,13 +131,16 @@ export function readInFlight(
 	plan: Plan,
 ): Promise<CellResult> {
 	const walk = new Walk(numbers);
-	const endMs = performance.now() + plan.secondsMax * 1000;
-	return measure(() =>
-		inLanes(plan.inFlight, Number.POSITIVE_INFINITY, endMs, async () => {
-			const number = walk.next();
-			load.mustBe(number, await get(load.key(number)));
-		}),
-	);
+	return measure(async () => {
+		const budget = new Budget(Number.POSITIVE_INFINITY, plan.secondsMax);
+		await inLanes(plan.inFlight, async () => {
+			while (budget.begin()) {
+				const number = walk.next();
+				load.mustBe(number, await get(load.key(number)));
+			}
+		});
+		return budget.begunCount;
+	});
 }
 
 type ManyGet = (keys: Buffer[]) => Promise<(Uint8Array | undefined)[]> | (Uint8Array | undefined)[];

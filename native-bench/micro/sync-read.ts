@@ -1,6 +1,6 @@
 /**
- * Synchronous reads by themselves: PartitionReader from keys as strings to values as bytes, out of a memtable, out of cached blocks
- * and out of files in the page cache, by one thread and by two at once. Nothing is written meanwhile.
+ * Synchronous reads by themselves: PartitionReader from keys as strings to values as bytes, out of a memtable, out of cached
+ * blocks and out of files in the page cache, by one thread and by two at once. Nothing is written meanwhile.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

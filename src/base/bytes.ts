@@ -103,6 +103,9 @@ export function copyBytes(
 ): void {
 	if (size <= 24) {
 		for (let i = 0; i < size; i++) target[targetOffset + i] = source[sourceOffset + i] as number;
+	} else if (sourceOffset === 0 && size === source.length) {
+		// A value as a caller gave it: no object for the part of it (15 ns for 100 B, 37 to 47 with one).
+		target.set(source, targetOffset);
 	} else {
 		target.set(source.subarray(sourceOffset, sourceOffset + size), targetOffset);
 	}

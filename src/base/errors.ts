@@ -65,7 +65,7 @@ export const errorTable = {
 	MILLRACE_SNAPSHOT: { status: 24, resp: 'ERR' },
 	/** Writes outran compaction for too long: this one was refused, nothing was written; try again later. */
 	MILLRACE_OVERLOADED: { status: 25, resp: 'BUSY' },
-	/** A file needs a codec that this Node.js does not have. */
+	/** A file needs a codec that this Node.js does not have; or stored bytes are not what a view's encoding says. */
 	MILLRACE_CODEC: { status: 26, resp: 'ERR' },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -144,7 +144,7 @@ export const attachedThreadCountMax = 32;
 export const attachmentCountMax = 1024;
 /** Bytes of each request, reply and commit ring of an attached thread. */
 export const attachedRingSizeDefault = 1 * MiB;
-/** Bytes of decompressed blocks that one thread keeps for its synchronous reads, over all partitions: as a partition's own cache. */
+/** Bytes of decompressed blocks that one thread keeps for its synchronous reads, over all partitions. */
 export const syncCacheSizeDefault = 32 * MiB;
 /** Bytes of requests one thread has under way, replies not counted; more wait, and then the caller is refused. */
 export const inFlightSizeMaxDefault = 32 * MiB;

@@ -1,6 +1,6 @@
 /**
- * Where something was made, for a warning that may come much later. Text at once: an Error that is not yet asked for its stack holds
- * on to the `this` of every frame, and so, often, to the very thing whose loss is to be noticed.
+ * Where something was made, for a warning that may come much later. Text at once: an Error that is not yet asked for its stack
+ * holds on to the `this` of every frame, and so, often, to the very thing whose loss is to be noticed.
  */
 
 const frameCount = 6;

@@ -6,10 +6,10 @@
  *   word 32 + 2 * i   thread i: batches over several partitions it has between their first prepare and their last decision
  *   word 33 + 2 * i   thread i: 1 while it wants to begin a new epoch and waits for all batches to end
  *
- * The cut. A partition loads the epoch at every write it applies, before it applies it; the first time it sees a new one,
- * it notes what it has as that epoch's cut. Let X be in the cut, and Y a write that was answered before X began. X was
- * applied by a partition that loaded an older epoch then; Y was applied earlier still, so its partition loaded an older
- * epoch too: Y is in the cut.
+ * The cut. A partition loads the epoch for every write, after the write has come to it and before it applies it (one load for
+ * all that it took from a ring together); the first time it sees a new one, it notes what it has as that epoch's cut. Let X be in
+ * the cut, and Y a write that was answered before X began. When X was applied, its partition had loaded an older epoch, and that
+ * after X began; Y was applied earlier still, when that older epoch held, so no partition had seen a newer one: Y is in the cut.
  * (All loads and stores here are sequentially consistent atomics.)
  *
  * The gate (Dekker): who begins a batch counts it, then looks whether anybody wants an epoch, and takes its count back if so; who
@@ -74,7 +74,10 @@ export class GateSlot {
 		Atomics.store(this.#words, this.#batchesWord + 1, 0);
 	}
 
-	/** True when no batch is under way anywhere. Stays true while this thread keeps the gate closed. */
+	/**
+	 * True when no batch is under way anywhere, and none begins while this thread keeps the gate closed: once seen, it holds. (It may
+	 * be seen false again for a moment: who wants to begin counts before it looks.)
+	 */
 	get isQuiet(): boolean {
 		for (let slot = 0; slot < gateSlotCount; slot++) {
 			if (Atomics.load(this.#words, slotsWord + slot * slotWords) !== 0) return false;

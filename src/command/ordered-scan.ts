@@ -53,7 +53,9 @@ class PartitionEntries {
 		return this.#isLast;
 	}
 
-	/** To the next entry or the end, after as many pages as it needs: they may be empty. @returns true when another was asked for */
+	/**
+	 * To the next entry or the end, after as many pages as it needs: they may be empty. @returns true when another was asked for
+	 */
 	async advance(): Promise<boolean> {
 		while (!this.maybeAdvance()) {
 			const page = await (this.#ahead ?? this.#ask());
@@ -108,7 +110,9 @@ export class OrderedScan {
 		return this.#left;
 	}
 
-	/** @returns a reader that stands on the next entry until the next call; undefined when there is none, or `fill` has to get it */
+	/**
+	 * @returns a reader that stands on the next entry until the next call; undefined when there is none, or `fill` has to get it
+	 */
 	maybeNext(): ScanPageReader | undefined {
 		if (this.#left === 0) this.isOver = true;
 		if (this.isOver) return undefined;

@@ -3,8 +3,8 @@
  *
  *   { ttlMs: 60_000, ifVersion: 7 } ──check──> { flags, expiryMs, isRelative, version } ──> a command's flags, argument, sequence
  *
- * The embedded database takes all of them (StorePutOptions); the client those its wire has (PutOptions). Each names what it takes,
- * so that nothing is taken in silence: an unknown name, a wrong type and what excludes each other are TypeErrors.
+ * The embedded database takes all of them (StorePutOptions); the client those its wire has (PutOptions). Each names what it
+ * takes, so that nothing is taken in silence: an unknown name, a wrong type and what excludes each other are TypeErrors.
  */
 import {
 	flagIfAbsent,

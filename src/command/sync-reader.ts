@@ -16,7 +16,9 @@ export interface SyncReader {
 	 * The newest version that is as durable as the database promises, copied.
 	 * @param snapshot a pinned sequence of this partition to read at; undefined: now
 	 * @returns undefined when the key is absent or expired
-	 * @throws MillraceError MILLRACE_CORRUPT, MILLRACE_SNAPSHOT, MILLRACE_POISONED, MILLRACE_CLOSED
+	 * @throws MillraceError MILLRACE_CORRUPT, MILLRACE_SNAPSHOT, MILLRACE_POISONED, MILLRACE_CLOSED; MILLRACE_BUSY when the
+	 * partition has more tables than its view holds, the process has too many files open, or the log takes too long with what
+	 * was found; MILLRACE_WORKER_DIED
 	 */
 	get(key: Uint8Array, keyOffset: number, keySize: number, snapshot?: number): Uint8Array | undefined;
 	getEntry(key: Uint8Array, keyOffset: number, keySize: number, snapshot?: number): SyncEntry | undefined;

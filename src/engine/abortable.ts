@@ -1,6 +1,6 @@
 /**
- * AbortSignals, the same way everywhere: looked at before something is begun, and listened to only while it is waited for. What was
- * begun goes on to its end, unheard.
+ * AbortSignals, the same way everywhere: looked at before something is begun, and listened to only while it is waited for.
+ * What was begun goes on to its end, unheard.
  */
 
 /** @throws TypeError for what is no signal */

@@ -9,8 +9,8 @@
  *   bye   ────────────────────> channels taken back, batches settled
  *         <──────────────────── left
  *
- * The port's end is the thread's: whoever goes without a bye is taken for dead, and cleaned up after in the same way. An attachment
- * is for one thread, once.
+ * The port's end is the thread's: whoever goes without a bye is taken for dead, and cleaned up after in the same way. An
+ * attachment is for one thread, once.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { type ErrorCode, errorTable, MillraceError } from '../base/errors.js';

@@ -1,6 +1,6 @@
 /**
- * What a database stands on in a thread that attached to it: rings of its own to every partition, and a control port to the thread
- * that opened it. The partitions answer it without that thread; only attaching, detaching and their background jobs need it.
+ * What a database stands on in a thread that attached to it: rings of its own to every partition, and a control port to the
+ * thread that opened it. The partitions answer it without that thread; only attaching, detaching and their background jobs need it.
  *
  *   start: hello ─> welcome ─> dispatcher over the channels ─> …calls… ─> close: bye ─> left ─> all ports closed
  *                                                             `─> 'closing' or the control port closed: `death`, nothing answered
@@ -109,7 +109,9 @@ export class AttachedSession implements Session {
 					// At once: the next message is for the session.
 					if (message.type === 'welcome') return resolve(new AttachedSession(control, inbox, message.boot, options));
 					control.close();
-					reject(message.type === 'refused' ? errorOf(message.error, 'MILLRACE_CLOSED') : openerGone('MILLRACE_CLOSED'));
+					reject(
+						message.type === 'refused' ? errorOf(message.error, 'MILLRACE_CLOSED') : openerGone('MILLRACE_CLOSED'),
+					);
 				},
 				onClose: () => reject(openerGone('MILLRACE_CLOSED')),
 			};

@@ -3,8 +3,9 @@
  *
  *   make ─> waits for a hello ─> slot, channels ─> attached ─┬─ bye ──────────────────┐
  *              │                                             ├─ its port closed: dead ┤
- *              └─ port closed: forgotten                     └─ close() ──────────────┴─> detach all channels ─> settle its
- *                                                                                         batches ─> clear the slot, keep the rings
+ *              └─ port closed: forgotten                     └─ close() ──────────────┴─> take back
+ *
+ *   take back: all partitions forget the channel ─> its batches are settled ─> its slot is cleared ─> its rings are kept
  *
  * An attached thread may end at any moment, in the middle of anything. What it had begun is then settled here: only this thread
  * clears gate slots, and a slot is given away again only when nothing of its former holder is left in any partition.
@@ -121,7 +122,7 @@ export class Attachments {
 		this.broadcast({ type: 'closing' });
 		if (canAnswer) {
 			for (const [port, thread] of this.#ports) if (thread !== undefined) void this.#dismiss(port);
-			await Promise.all(this.#threads.map((thread) => thread?.leaving));
+			await Promise.all(this.#threads.map((thread) => thread?.leaving ?? Promise.resolve()));
 		}
 		for (const [port, thread] of this.#ports) if (thread !== undefined) port.close();
 	}

@@ -96,7 +96,10 @@ export class BatchCommitter {
 			}
 			if (attempt !== 'busy') return attempt === 'committed';
 			if (tryCount > batchRetryCountMax) {
-				throw new MillraceError('MILLRACE_BUSY', `other batches were in the way ${tryCount} times: nothing was written`);
+				throw new MillraceError(
+					'MILLRACE_BUSY',
+					`other batches were in the way ${tryCount} times: nothing was written`,
+				);
 			}
 			await pause(tryCount);
 		}
@@ -129,7 +132,10 @@ export class BatchCommitter {
 		);
 		const failed = stored.find((answer) => answer.status === 'rejected');
 		if (failed !== undefined) {
-			throw withText(failed.reason, 'the batch is decided, and will be there as a whole once the database is opened again');
+			throw withText(
+				failed.reason,
+				'the batch is decided, and will be there as a whole once the database is opened again',
+			);
 		}
 		const partitions = parts.map(({ partition }) => partition);
 		this.#forgetter.add(coordinator.partition, id, partitions);

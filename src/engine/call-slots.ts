@@ -9,8 +9,8 @@
  *   reject     f         f         undefined    f
  *   gathered   –         –         –            { missing, values, sizes, error }     calls with a reply for each part
  *
- * `kind` says how a reply becomes what the promise resolves to. A slot is freed by the last reply of its call and by nothing else,
- * so a reply always finds the call it belongs to. Functions are dropped with the slot: they hold the promise and its value.
+ * `kind` says how a reply becomes what the promise resolves to. A slot is freed by the last reply of its call and by nothing
+ * else, so a reply always finds the call it belongs to. Functions are dropped with the slot: they hold the promise and its value.
  */
 import { assert } from '../base/assert.js';
 import { copyBytes, readF64 } from '../base/bytes.js';
@@ -280,7 +280,7 @@ function resultOf(
  * The caller's own copy. From Node's pool: an array with memory of its own takes 700 ns to make, this 80 for 100 bytes
  * (docs/decisions.md).
  */
-function ownCopy(bytes: Uint8Array, offset: number, size: number): Buffer {
+export function ownCopy(bytes: Uint8Array, offset: number, size: number): Buffer {
 	if (size === 0) return noValue;
 	const copy = Buffer.allocUnsafe(size);
 	copyBytes(bytes, offset, copy, 0, size);

@@ -31,7 +31,15 @@ import {
 } from '../command/command-format.js';
 import type { CommandPort, ReplySink } from '../command/command-port.js';
 import { type Asker, type Command, flagsOf, type Reply, requestSizeOf } from './asker.js';
-import { type BatchOutcome, CallSlots, callBatch, callManyReplies, callManyValues, callReply } from './call-slots.js';
+import {
+	type BatchOutcome,
+	CallSlots,
+	callBatch,
+	callManyReplies,
+	callManyValues,
+	callReply,
+	ownCopy,
+} from './call-slots.js';
 import { type Pressure, PressureBands, pressureOf } from './pressure.js';
 import { WaitingCalls, type WaitingRequest } from './waiting-calls.js';
 
@@ -94,24 +102,15 @@ export class Calls implements Asker {
 		return this.partitionCount === 1 ? 0 : this.#port.partitionOf(key, 0, size);
 	}
 
-	/** A read of one key, or a write of one without options. */
-	callKey(kind: number, opcode: number, key: KeyOrValue): Promise<unknown> {
-		try {
-			if (this.#refusal !== undefined) throw this.#refusal();
-			this.key.takeKey(key);
-			return this.#start(kind, this.partitionInHand(), opcode, 0, 0, noBytes, 0, 0, wishDefault);
-		} catch (error) {
-			return Promise.reject(error);
-		}
-	}
-
-	/** A read of one key at a snapshot. */
-	callKeyAt(kind: number, opcode: number, key: KeyOrValue, sequenceOf: SequenceOf): Promise<unknown> {
+	/** A read of one key, perhaps at a snapshot, or a write of one without options. */
+	callKey(kind: number, opcode: number, key: KeyOrValue, sequenceOf?: SequenceOf): Promise<unknown> {
 		try {
 			if (this.#refusal !== undefined) throw this.#refusal();
 			this.key.takeKey(key);
 			const partition = this.partitionInHand();
-			return this.#start(kind, partition, opcode, flagSequence, 0, noBytes, 0, sequenceOf(partition), wishDefault);
+			const flags = sequenceOf === undefined ? 0 : flagSequence;
+			const sequence = sequenceOf === undefined ? 0 : sequenceOf(partition);
+			return this.#start(kind, partition, opcode, flags, 0, noBytes, 0, sequence, wishDefault);
 		} catch (error) {
 			return Promise.reject(error);
 		}
@@ -354,7 +353,7 @@ export class Calls implements Asker {
 				return;
 			}
 		}
-		const own = { key: key.subarray(0, keySize), value: value.subarray(0, valueSize) };
+		const own = { key: ownCopy(key, 0, keySize), value: ownCopy(value, 0, valueSize) };
 		const request: WaitingRequest = { slot, part, opcode, flags, argument, ...own, sequence, wish, size };
 		this.#waiting.add(partition, request, opcode === opDecide);
 		this.#notePressure();

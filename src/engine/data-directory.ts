@@ -180,7 +180,10 @@ export function readHead(fileSystem: FileSystem, path: string): number {
 		);
 	}
 	if (format !== directoryFormatVersion || hash !== hashName) {
-		throw new MillraceError('MILLRACE_CORRUPT', `${path} names format ${String(format)}, hash ${String(hash)}: ${headRemedy}`);
+		throw new MillraceError(
+			'MILLRACE_CORRUPT',
+			`${path} names format ${String(format)}, hash ${String(hash)}: ${headRemedy}`,
+		);
 	}
 	if (
 		typeof partitions !== 'number' ||

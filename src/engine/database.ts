@@ -126,6 +126,15 @@ export class Database extends KeyMethods implements Store {
 		return this.#inSteps(() => this.snapshots.acquire());
 	}
 
+	/**
+	 * As snapshot, at once, for callers that cannot wait: when its `cut` is undefined, what is written from now on is not in it; when
+	 * its `ready` resolves, it can be read at.
+	 */
+	snapshotSoon(): DatabaseSnapshot {
+		this.calls.mustBeOpen();
+		return this.snapshots.acquireSoon();
+	}
+
 	// --- the whole ------------------------------------------------------------------------------------
 
 	/** Writes all memtables to tables: a following open has little to replay. */

@@ -2,8 +2,9 @@
  * Tells a partition what became of a batch over several partitions. A decision is asked for until it is taken: what a partition
  * refuses for now (no room in its log for too long) it takes later. Only what ends a partition ends this. Any asking thread.
  */
-import { type ErrorCode, MillraceError } from '../base/errors.js';
+
 import { copyBytes } from '../base/bytes.js';
+import { type ErrorCode, MillraceError } from '../base/errors.js';
 import { decideOutcomeOffset, decideSize, opDecide, transactionIdSize } from '../command/command-format.js';
 import type { Asker, Reply } from './asker.js';
 

@@ -1,11 +1,11 @@
 /**
- * A database seen through encodings: `db.withEncoding({ key: 'utf8', value: 'json' })`. The same methods, with keys and values as the
- * program has them; nothing of its own is stored or kept, so views come and go, and closing one closes the database.
+ * A database seen through encodings: `db.withEncoding({ key: 'utf8', value: 'json' })`. The same methods, with keys and values as
+ * the program has them; nothing of its own is stored or kept, so views come and go, and closing one closes the database.
  *
  *   put(key, value) ─> encode ─> Database.put            Database.get ─> bytes ─> decode ─> value
  *
- * What does not encode is a TypeError, before anything is sent. Stored bytes that do not decode are MILLRACE_CODEC: the error names
- * key and encoding, and the bytes are still there for `db.get`.
+ * What does not encode is a TypeError, before anything is sent. Stored bytes that do not decode are MILLRACE_CODEC: the error
+ * names key and encoding, and the bytes are still there for `db.get`.
  */
 import { MillraceError } from '../base/errors.js';
 import type { Bytes } from '../command/checked-bytes.js';

@@ -18,7 +18,7 @@ import type { Bytes } from '../command/checked-bytes.js';
 export interface Encoding<Input, Output = Input> {
 	/** For error messages. */
 	readonly name?: string;
-	/** A value that begins with another one is encoded to bytes that begin with the other one's: `prefix` and `append` make sense. */
+	/** What begins with another value is encoded to bytes that begin with the other's: `prefix` and `append` make sense. */
 	readonly keepsPrefixes?: boolean;
 	/** The bytes are copied before anything else is encoded. */
 	encode(value: Input): Bytes;

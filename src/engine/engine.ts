@@ -1,6 +1,6 @@
 /**
- * A running database without an API on top: directory, partitions, pool, dispatcher; how they start, stop and fail. The Session of
- * the thread that opens.
+ * A running database without an API on top: directory, partitions, pool, dispatcher; how they start, stop and fail. The Session
+ * of the thread that opens.
  *
  *   start: lock directory ─> spawn partitions (in parallel) ─> all ready ─> head file, if new ─> batches in doubt settled
  *   stop:  attached threads let go ─> opShutdown to every partition ─> all answered ─> threads end ─> pool ends ─> unlock
@@ -37,9 +37,9 @@ import {
 	partitionDirectoryName,
 } from './data-directory.js';
 import { Dispatcher } from './dispatcher.js';
+import { withDoctor } from './open-errors.js';
 import { type OpenProgress, PartitionLink, type PartitionReady, type StorageMemory } from './partition-link.js';
 import type { DatabaseEvent, Session } from './session.js';
-import { withDoctor } from './open-errors.js';
 import { settleInDoubt } from './settle-in-doubt.js';
 import { SyncReaders } from './sync-readers.js';
 
@@ -56,7 +56,9 @@ export interface EngineOptions {
 	/** What each partition's storage is told, when there are so many. @throws MILLRACE_OPTION when it does not go together */
 	readonly storageOptionsFor?: ((partitionCount: number) => Readonly<Record<string, number | string>>) | undefined;
 	/** Sizes of the memory that the storage of a partition with these options shares. */
-	readonly storageMemoryFor?: ((storageOptions: Readonly<Record<string, number | string>>) => StorageMemorySizes) | undefined;
+	readonly storageMemoryFor?:
+		| ((storageOptions: Readonly<Record<string, number | string>>) => StorageMemorySizes)
+		| undefined;
 	/** Bytes of requests that each thread may have under way. */
 	readonly inFlightSizeMax?: number | undefined;
 	/** Reads without a message; without it there are none. */
@@ -252,7 +254,8 @@ export class Engine implements Session {
 	}
 
 	#spawn(partition: number, mainBell: SharedArrayBuffer): PartitionLink {
-		const { durability, syncIntervalMs, storageOptionsFor, partitionWorkerUrl, logWorkerUrl, onProgress } = this.#options;
+		const { durability, syncIntervalMs, storageOptionsFor, partitionWorkerUrl, logWorkerUrl, onProgress } =
+			this.#options;
 		const storageOptions = storageOptionsFor?.(this.partitionCount) ?? {};
 		return new PartitionLink({
 			partition,

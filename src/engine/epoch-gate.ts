@@ -1,6 +1,6 @@
 /**
- * The gate between batches over several partitions and epochs (database-memory.ts has the protocol and its proof), for all callers
- * of one thread: they share the thread's one flag.
+ * The gate between batches over several partitions and epochs (database-memory.ts has the protocol and its proof), for all
+ * callers of one thread: they share the thread's one flag.
  *
  *   enterBatch ─ open: counted, at once ─────────────── leaveBatch
  *       └─ somebody wants an epoch: in line ─ gate opens ─┘
@@ -12,8 +12,9 @@
  * to ring here, so while something waits, the slot is looked at again and again: when a batch of this thread ends, and else first
  * in the next turns of the event loop, then every millisecond.
  *
- * That batches could starve needs threads that want epochs without a pause between any two of their closings. But a closed gate is
- * quiet, and a gate that is quiet is closed for the microsecond that `maybeNewEpoch` takes: pauses are nearly all there is.
+ * That batches could starve needs threads that want epochs without a pause between any two of their closings. But a closed
+ * gate is quiet, and a gate that is quiet is closed for the microsecond that `maybeNewEpoch` takes: pauses are nearly all
+ * there is.
  *
  * One per thread, that thread only.
  */
@@ -102,7 +103,9 @@ export class EpochGate {
 		return this.#wait(this.#epochWaiters);
 	}
 
-	/** Does something while no batch is under way in any thread. Batches wait meanwhile; epochs do not. @throws the error of `end` */
+	/**
+	 * Does something while no batch is under way in any thread. Batches wait meanwhile; epochs do not. @throws the error of `end`
+	 */
 	async whileClosed<T>(work: () => Promise<T>): Promise<T> {
 		this.#holderCount++;
 		try {

@@ -94,8 +94,8 @@ export abstract class KeyMethods {
 	}
 
 	/**
-	 * As get, without waiting: served from shared memory or, where the value is in no memtable and no cached block, by reading files
-	 * in this thread. Sees what is as durable as the database promises. Throws what get rejects with.
+	 * As get, without waiting: served from shared memory or, where the value is in no memtable and no cached block, by reading
+	 * files in this thread. Sees what is as durable as the database promises. Throws what get rejects with.
 	 */
 	getSync(key: Bytes, options?: ReadOptions): Uint8Array | undefined {
 		return this.#syncReads.get(key, options === undefined ? undefined : this.#snapshotOf('getSync', options));
@@ -156,8 +156,8 @@ export abstract class KeyMethods {
 	#read<T>(what: string, kind: number, opcode: number, key: Bytes, options: ReadOptions | undefined): Promise<T> {
 		return attempt(() => {
 			const snapshot = this.#snapshotOf(what, options);
-			if (snapshot === undefined) return this.calls.callKey(kind, opcode, key) as Promise<T>;
-			return this.calls.callKeyAt(kind, opcode, key, this.#sequenceOf(snapshot)) as Promise<T>;
+			const sequenceOf = snapshot === undefined ? undefined : this.#sequenceOf(snapshot);
+			return this.calls.callKey(kind, opcode, key, sequenceOf) as Promise<T>;
 		});
 	}
 

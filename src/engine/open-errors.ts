@@ -1,6 +1,6 @@
 /**
- * What an opening that fails says: which file or directory, what is wrong with it, and what helps. Errors of ours come with all of
- * it from where they are found; those of the system get the rest here.
+ * What an opening that fails says: which file or directory, what is wrong with it, and what helps. Errors of ours come with all
+ * of it from where they are found; those of the system get the rest here.
  */
 import { type ErrorCode, MillraceError, systemCodeOf } from '../base/errors.js';
 import type { PlainError } from '../command/worker-boot.js';
@@ -43,7 +43,10 @@ export function partitionError(directory: string, plain: PlainError): MillraceEr
 	const code: ErrorCode = fullCodes.has(systemCode) ? 'MILLRACE_DISK_FULL' : 'MILLRACE_DIRECTORY';
 	// A message of ours about a full disk says everything.
 	if (code !== plain.code && plain.code !== undefined) return errorOf(plain, code);
-	return new MillraceError(code, `${directory} cannot be opened (${plain.message}): ${remedies[systemCode] ?? otherRemedy}`);
+	return new MillraceError(
+		code,
+		`${directory} cannot be opened (${plain.message}): ${remedies[systemCode] ?? otherRemedy}`,
+	);
 }
 
 /** An error of an opening that points at damage: the directory can be looked at. */

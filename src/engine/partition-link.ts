@@ -4,6 +4,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { MillraceError } from '../base/errors.js';
 import { logRingSizeDefault, ringSizeDefault, youngGenerationSizeMb } from '../base/limits.js';
+import type { TransactionReport } from '../command/transaction.js';
 import {
 	type ChannelMemory,
 	type ChannelPorts,
@@ -18,7 +19,6 @@ import {
 	sharedPoisonWord,
 	sharedSize,
 } from '../command/worker-boot.js';
-import type { TransactionReport } from '../command/transaction.js';
 import { ThreadBell } from '../ring/bell.js';
 import { RingConsumer } from '../ring/ring-consumer.js';
 import { createRing, isReleasedTo, tailOf } from '../ring/ring-format.js';
@@ -185,8 +185,8 @@ export class PartitionLink {
 	}
 
 	/**
-	 * Messages before this position of the log ring may still name the channel; its thread is behind by a sync or two. It has no way
-	 * to ring here, so it is looked at until it is past them.
+	 * Messages before this position of the log ring may still name the channel; its thread is behind by a sync or two. It has no
+	 * way to ring here, so it is looked at until it is past them.
 	 */
 	#whenLogPassed(position: number, resolve: () => void): void {
 		if (this.#isOver || this.#isPoisoned || isReleasedTo(this.#memory.logRing, position)) resolve();

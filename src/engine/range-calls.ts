@@ -1,12 +1,12 @@
 /**
- * Ranges of keys as commands that take [start, end): opDeleteRange and opCompact, whose bounds are keys, and where an empty one means
- * that there is none.
+ * Ranges of keys as commands that take [start, end): opDeleteRange and opCompact, whose bounds are keys, and where an empty
+ * one means that there is none.
  *
  *   gt a      start = the first key above a           gte a     start = a
  *   lt b      end = b                                 lte b     end = the first key above b
  *
- * Keys have at most `keySizeMax` bytes: the first key above a shorter one is that one and a zero byte; above a longest one there is
- * none that begins with it, so it is the next prefix. Pure.
+ * Keys have at most `keySizeMax` bytes: the first key above a shorter one is that one and a zero byte; above a longest one
+ * there is none that begins with it, so it is the next prefix. Pure.
  */
 import { compareBytes, prefixUpperBound } from '../base/bytes.js';
 import { keySizeMax } from '../base/limits.js';

@@ -127,9 +127,9 @@ export class ScanIterator implements AsyncIterableIterator<ScannedPair>, AsyncDi
 	}
 
 	/**
-	 * Goes on at this key, or the first after it in the direction of the scan, forwards or backwards, at the same cut. A key outside
-	 * of the range ends it there. The limit counts on. A scan that is over stays so, unless it reads at a given snapshot and was not
-	 * ended by `return`.
+	 * Goes on at this key, or the first after it in the direction of the scan, forwards or backwards, at the same cut. A key
+	 * outside of the range ends it there. The limit counts on. A scan that is over stays so, unless it reads at a given snapshot
+	 * and was not ended by `return`.
 	 * @throws TypeError for a wrong type, and while a call is under way; MILLRACE_KEY_SIZE
 	 */
 	seek(key: Bytes): void {

@@ -5,9 +5,9 @@
  *                  └─ last entry, return, break, error, abort: lets go; dropped: the collector lets go, with a warning
  *
  * Pages. A partition makes at most 128 KiB at once (an inline record in rings of 1 MiB; 900 entries of 140 bytes, a third of a
- * millisecond to make and as long to use), and the first time 16 KiB, so that who stops early has not waited for much. Each page is
- * copied once, out of the ring. Keys and values that a scan yields are views of the page, the caller's own, but not alone: each
- * keeps its page, and transferring or resizing one's buffer takes it from all. Who keeps a few of many copies them
+ * millisecond to make and as long to use), and the first time 16 KiB, so that who stops early has not waited for much. Each
+ * page is copied once, out of the ring. Keys and values that a scan yields are views of the page, the caller's own, but not
+ * alone: each keeps its page, and transferring or resizing one's buffer takes it from all. Who keeps a few of many copies them
  * (`Uint8Array.from`). Measured: views make the difference between 110 and 590 ns an entry.
  *
  * Overlap. The next page is asked for when one is begun. A loop that awaits entries which are at hand never turns the event loop,

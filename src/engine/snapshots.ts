@@ -7,8 +7,8 @@
  * the cut is made when the epoch begins, and the sequences are heard of later: `acquireSoon` uses that, for callers that cannot
  * wait (abstract-level's `snapshot()`).
  *
- * What is pinned belongs to a `Pins`, which its handle, a scan or the collector's finalizer releases, once. A release that cannot be
- * delivered is nobody's loss: the partition is gone, or its age limit does it.
+ * What is pinned belongs to a `Pins`, which its handle, a scan or the collector's finalizer releases, once. A release that
+ * cannot be delivered is nobody's loss: the partition is gone, or its age limit does it.
  */
 import { hasCode, MillraceError } from '../base/errors.js';
 import { callerStack } from '../command/caller-stack.js';
@@ -49,8 +49,8 @@ export class Pins {
 export class DatabaseSnapshot extends SnapshotHandle {
 	readonly owner: Snapshots;
 	/**
-	 * undefined: the cut is made, what is written from now on is not in the snapshot. Else it was asked for by `acquireSoon` while a
-	 * batch over several partitions was under way, and is made when this resolves.
+	 * undefined: the cut is made, what is written from now on is not in the snapshot. Else it was asked for by `acquireSoon`
+	 * while a batch over several partitions was under way, and is made when this resolves.
 	 */
 	readonly cut: Promise<void> | undefined;
 	/** Resolves when it can be read at. @throws what kept it from being made */

@@ -1,4 +1,4 @@
-/** What a database tells of itself, to whoever listens: `db.on('diskFull', …)`. Nobody has to; no event is an error of Node's kind. */
+/** What a database tells of itself, to whoever listens: `db.on('diskFull', …)`. Nobody has to: no event is Node's 'error'. */
 import { EventEmitter } from 'node:events';
 import type { PressureEvent } from './pressure.js';
 import type { DatabaseEvent } from './session.js';

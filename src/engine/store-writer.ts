@@ -10,11 +10,12 @@
  */
 import { Writable } from 'node:stream';
 import type { Bytes } from '../command/checked-bytes.js';
+import { opPut } from '../command/command-format.js';
 import { checkDurabilityOnly, wishOf } from '../command/put-options.js';
 import type { BatchOperation, WriteOptions } from '../command/store.js';
 import type { Durability } from '../command/worker-boot.js';
 import { aboutOperation, BatchGatherer, isAboutData } from './batch-operations.js';
-import type { BatchOutcome } from './call-slots.js';
+import { type BatchOutcome, callVersion } from './call-slots.js';
 import type { Calls } from './calls.js';
 
 /** Bytes of a group: a partition's part travels inside its ring, and costs little beside its records. */
@@ -152,13 +153,25 @@ export class StoreWriter extends Writable {
 		if (!Array.isArray(record)) {
 			const { ifVersion, ifAbsent, ifPresent } = (record ?? {}) as Record<string, unknown>;
 			if (ifVersion === undefined && ifAbsent === undefined && ifPresent === undefined) {
+				if (isLarge((record as { value?: unknown } | null)?.value)) this.#flush();
 				this.#gatherer.add(record as BatchOperation);
 				return;
 			}
 			throw new TypeError('a writer takes no conditions: its records are written in groups, all or none');
 		}
 		if (record.length !== 2) throw new TypeError('a record is [key, value], or an operation as in batch');
-		this.#gatherer.addPut(record[0], record[1]);
+		const [key, value] = record as [Bytes, Bytes];
+		if (isLarge(value)) this.#putAlone(key, value);
+		else this.#gatherer.addPut(key, value);
+	}
+
+	/** A value that fills a batch, or fits none with its headers. */
+	#putAlone(key: Bytes, value: Bytes): void {
+		this.#flush();
+		const put = this.#calls.callWrite(callVersion, opPut, 0, 0, key, value, 0, this.#wish);
+		const outcome = put.then(() => ({ isDone: true, index: 0, error: undefined }));
+		this.#await({ first: this.#takenCount, indexes: [0], count: 1, size: value.length }, outcome);
+		this.#sentCount = this.#takenCount + 1;
 	}
 
 	/** Sends what is gathered. */
@@ -170,15 +183,19 @@ export class StoreWriter extends Writable {
 			const value = gatherer.valueOf(partition);
 			const indexes = gatherer.indexesOf(partition);
 			const group = { first: this.#sentCount, indexes, count: indexes.length, size: value.length };
-			this.#underWayCount++;
-			this.#underWaySize += group.size;
-			this.#calls.batch(partition, value, this.#wish).then(
-				(outcome) => this.#onDone(group, outcome),
-				(error: Error) => this.destroy(aboutGroup(group, error)),
-			);
+			this.#await(group, this.#calls.batch(partition, value, this.#wish));
 		}
 		this.#sentCount = this.#takenCount;
 		gatherer.clear();
+	}
+
+	#await(group: Group, outcome: Promise<BatchOutcome>): void {
+		this.#underWayCount++;
+		this.#underWaySize += group.size;
+		outcome.then(
+			(done) => this.#onDone(group, done),
+			(error: Error) => this.destroy(aboutGroup(group, error)),
+		);
 	}
 
 	#onDone(group: Group, { error, index }: BatchOutcome): void {
@@ -199,6 +216,10 @@ export class StoreWriter extends Writable {
 		}
 		if (this.#underWayCount === 0) this.#onAllDone?.();
 	}
+}
+
+function isLarge(value: unknown): boolean {
+	return (typeof value === 'string' || value instanceof Uint8Array) && value.length > groupSizeMax;
 }
 
 function aboutGroup({ first, indexes }: Group, error: Error): Error {

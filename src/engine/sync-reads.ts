@@ -1,6 +1,6 @@
 /**
- * Reads in the calling thread, without a message: getSync and its kin. Keys are checked and routed as everywhere, then the thread's
- * own reader of the partition looks into shared memory and files (src/storage/lsm/shared).
+ * Reads in the calling thread, without a message: getSync and its kin. Keys are checked and routed as everywhere, then the
+ * thread's own reader of the partition looks into shared memory and files (src/storage/lsm/shared).
  *
  *   key ─> in hand ─> partition ─> SyncReader ─> value
  *                                      └─ a sliding expiry is due ─> opHas to the partition, unheard: only it can move it on

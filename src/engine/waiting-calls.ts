@@ -1,6 +1,6 @@
 /**
- * Requests that cannot be sent yet, because their partition's ring or the thread's window is full: one queue for each partition, in
- * the order asked, keys and values copied. One asking thread.
+ * Requests that cannot be sent yet, because their partition's ring or the thread's window is full: one queue for each partition,
+ * in the order asked, with keys and values of its own. One asking thread.
  *
  *   partition 0   [oldest … newest]      a request waits while others of its partition do: none is overtaken
  *   partition 1   []                     the other partitions go on
@@ -8,7 +8,6 @@
  * Bytes of all together are bounded by the owner, who asks `size` before it adds.
  */
 import { assert } from '../base/assert.js';
-import { copyOf } from '../base/bytes.js';
 
 export interface WaitingRequest {
 	readonly slot: number;
@@ -55,15 +54,14 @@ export class WaitingCalls {
 		return queue.first < queue.requests.length;
 	}
 
-	/** Copies key and value. @param isUrgent goes before those that wait */
+	/** @param request whose key and value are copies @param isUrgent goes before those that wait */
 	add(partition: number, request: WaitingRequest, isUrgent = false): void {
 		const queue = this.#queues[partition];
-		const own = { ...request, key: copyOf(request.key), value: copyOf(request.value) };
-		if (!isUrgent) queue.requests.push(own);
-		else if (queue.first > 0) queue.requests[--queue.first] = own;
-		else queue.requests.unshift(own);
+		if (!isUrgent) queue.requests.push(request);
+		else if (queue.first > 0) queue.requests[--queue.first] = request;
+		else queue.requests.unshift(request);
 		this.#count++;
-		this.#size += own.size;
+		this.#size += request.size;
 	}
 
 	/** Gives requests to `send` until it refuses one of each partition; what it takes is forgotten here. */

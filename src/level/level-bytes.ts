@@ -1,8 +1,8 @@
 /**
  * Keys and values between abstract-level and the store. Pure.
  *
- * **Empty keys.** abstract-level has them, the store has not. Keys of nothing but zero bytes are the first of all keys, in the order
- * of their lengths, so each takes the place of the next, and all others stay as they are:
+ * **Empty keys.** abstract-level has them, the store has not. Keys of nothing but zero bytes are the first of all keys, in the
+ * order of their lengths, so each takes the place of the next, and all others stay as they are:
  *
  *   level     ''   00     00 00     …   00 01   00 61   01   61   …
  *   stored    00   00 00  00 00 00  …   00 01   00 61   01   61   …

@@ -1,6 +1,6 @@
 /**
- * Snapshots for abstract-level, which wants them at once: what is written after `snapshot()` or `iterator()` has returned is not in
- * the cut, and neither may wait. Our cut is asked for by message. `Cuts` makes one of the other:
+ * Snapshots for abstract-level, which wants them at once: what is written after `snapshot()` or `iterator()` has returned is not
+ * in the cut, and neither may wait. Our cut is asked for by message. `Cuts` makes one of the other:
  *
  *   - While no batch over several partitions is under way (nearly always), the database begins a new epoch within the call: that
  *     is the cut, and every partition pins it before it applies anything that is asked of it afterwards.

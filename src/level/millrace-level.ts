@@ -7,18 +7,18 @@
  *
  * What is declared in `supports`, and why the rest is not:
  *
- *   implicitSnapshots, explicitSnapshots, has, getSync, permanence, seek, createIfMissing, errorIfExists, deferredOpen,
- *   signals.iterators, encodings utf8, buffer, view (and with them json, hex, base64 and custom ones): yes
- *   createIfMissing, errorIfExists, getSync: not when an open store is given, which is neither created nor found; getSync if it has it
- *   streams: no: abstract-level has none, of any database; the package level-read-stream makes them of iterators
- *   events.put, del, batch: no: abstract-level 3 itself has replaced them by `write`, which is there
- *   additionalMethods: compactRange. No approximateSize and getProperty of LevelDB: `database.count({ estimate: true })` and
- *   `database.stats()` say it in our terms
+ *   yes  implicitSnapshots, explicitSnapshots, has, getSync, permanence, seek, createIfMissing, errorIfExists, deferredOpen,
+ *        signals.iterators, encodings utf8, buffer and view (and so json, hex, base64, custom ones), events.write and .clear
+ *   no   createIfMissing, errorIfExists of a store that is given: it is neither created nor found. getSync, if it has none
+ *   no   streams: abstract-level has none, of any database; the package level-read-stream makes them of iterators
+ *   no   events.put, .del, .batch: abstract-level 3 has `write` in their place
+ *   yes  additionalMethods.compactRange. Not LevelDB's approximateSize and getProperty: `database.count({ estimate: true })`
+ *        and `database.stats()` say it in our terms; not static destroy and repair: remove the directory, `millrace doctor`
  *
- * Differences to classic-level that a program can notice: writes are synced before they are acknowledged, unless the option
- * `durability` says otherwise (`sync: false` with a single write); text with half a surrogate pair is refused instead of changed;
- * a key has at most 16 KiB, a value and a batch's share of one partition 16 MiB; `getSync` with a snapshot made in the same turn
- * rejects with MILLRACE_BUSY.
+ * Differences to classic-level that a program can notice: a write is synced before it is acknowledged, unless the option
+ * `durability` says otherwise (or `sync: false` with one write); text with half a surrogate pair is refused instead of changed; a
+ * key has at most 16 KiB, a value or a batch at most 16 MiB; `getSync` with a snapshot made in the same turn of the event loop
+ * throws MILLRACE_BUSY; keys and values that iterators give in 'buffer' or 'view' are views of a page they share.
  */
 import { type AbstractDatabaseOptions, AbstractLevel } from 'abstract-level';
 import { MillraceError } from '../base/errors.js';
@@ -38,8 +38,8 @@ import {
 import { Cuts, type LevelStore, MillraceSnapshot, mustBeOurs } from './level-snapshot.js';
 
 /**
- * Encodings (default 'utf8'), abstract-level's `createIfMissing` (default true) and `errorIfExists` (default false), and what `open`
- * of the package takes.
+ * Encodings (default 'utf8'), abstract-level's `createIfMissing` (default true) and `errorIfExists` (default false), and what
+ * `open` of the package takes.
  */
 export interface MillraceLevelOptions<K, V> extends OpenOptions, AbstractDatabaseOptions<K, V> {}
 
@@ -72,8 +72,8 @@ export class MillraceLevel<K = string, V = string> extends AbstractLevel<Formatt
 	#opened: { readonly database: LevelStore; readonly cuts: Cuts } | undefined;
 
 	/**
-	 * @param location the directory of the database; or a store that is open (or its promise: `new MillraceLevel(attach(ticket))`), which
-	 * stays the caller's to close
+	 * @param location the directory of the database; or a store that is open, or its promise (`new MillraceLevel(attach(ticket))`),
+	 * which stays the caller's to close
 	 * @throws TypeError when it is neither
 	 */
 	constructor(location: string | LevelStore | Promise<LevelStore>, options: MillraceLevelOptions<K, V> = {}) {

@@ -1,6 +1,6 @@
 /**
- * Runs the test suite that abstract-level publishes, with tape, its runner, inside one test of node:test. Nothing of it is left out
- * but what the manifest of the level given excludes by itself.
+ * Runs the test suite that abstract-level publishes, with tape, its runner, inside one test of node:test. Nothing of it is left
+ * out but what the manifest of the level given excludes by itself.
  */
 import assert from 'node:assert/strict';
 import { type EventEmitter, once } from 'node:events';

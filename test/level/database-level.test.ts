@@ -1,13 +1,14 @@
 /**
  * abstract-level's suite over databases of one partition and of three. It makes a thousand levels, and leaves half of them open;
- * so they stand on databases that are handed out again, emptied, when the level or sublevel that had one is closed. The part of it
- * that is about opening runs on directories of their own.
+ * so they stand on databases that are handed out again, emptied, when the level or sublevel that had one is closed. The part of
+ * it that is about opening runs on directories of their own.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { type Database, open } from '../../src/index.js';
 import { MillraceLevel } from '../../src/level/index.js';
-import { type Database, type OpenOptions, open } from '../../src/open.js';
+import type { OpenOptions } from '../../src/open.js';
 import { TemporaryDirectory } from '../support/server-process.js';
 import { openingParts, runAbstractSuite } from './abstract-suite.js';
 

@@ -1,6 +1,6 @@
 /**
- * Partitions made of maps, for what runs in the asking thread: they answer snapshots, pages and counts as the real ones do, at the
- * pinned sequence, cut their pages anywhere, answer when they like, and know what is still pinned.
+ * Partitions made of maps, for what runs in the asking thread: they answer snapshots, pages and counts as the real ones do, at
+ * the pinned sequence, cut their pages anywhere, answer when they like, and know what is still pinned.
  */
 import { MillraceError } from '../../src/base/errors.js';
 import type { Prng } from '../../src/base/prng.js';

@@ -1,6 +1,6 @@
 /**
- * A CommandPort without partitions: rings of so many bytes, whose commands lie there until the test answers them. Every answer can
- * be told from its command: the value of a read is its key, the number of a write is made from its value.
+ * A CommandPort without partitions: rings of so many bytes, whose commands lie there until the test answers them. Every answer
+ * can be told from its command: the value of a read is its key, the number of a write is made from its value.
  */
 import { commandSize, opGet, replyNone, replyValue, requestHeaderSize } from '../../src/command/command-format.js';
 import type { CommandPort, ReplySink } from '../../src/command/command-port.js';

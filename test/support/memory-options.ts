@@ -1,7 +1,8 @@
 /**
- * What the methods of the Store port take as options, checked in the plainest words for the memory store. Every function throws
- * TypeError. Pure.
+ * What the methods of the Store port take as options, checked in the plainest words for the memory store: every function but
+ * `sumOf` throws TypeError for what is wrong. Pure.
  */
+import { MillraceError } from '../../src/base/errors.js';
 import type {
 	BatchOperation,
 	ExpiryOptions,
@@ -75,4 +76,17 @@ export function checkSignal(signal: AbortSignal | undefined): void {
 	if (signal === undefined) return;
 	if (!(signal instanceof AbortSignal)) throw new TypeError('signal is an AbortSignal');
 	signal.throwIfAborted();
+}
+
+const int64Max = 2n ** 63n - 1n;
+const integer = /^(0|-?[1-9][0-9]{0,18})$/;
+
+/** A counter and what is added to it. @throws MILLRACE_NOT_INTEGER, MILLRACE_OVERFLOW */
+export function sumOf(counter: string, delta: bigint): bigint {
+	if (!integer.test(counter) || BigInt.asIntN(64, BigInt(counter)) !== BigInt(counter)) {
+		throw new MillraceError('MILLRACE_NOT_INTEGER', `${counter} is no integer of 64 bits`);
+	}
+	const sum = BigInt(counter) + delta;
+	if (sum > int64Max || sum < -int64Max - 1n) throw new MillraceError('MILLRACE_OVERFLOW', `${sum} is too large`);
+	return sum;
 }

@@ -36,6 +36,7 @@ import {
 	checkWrite,
 	expiryOf,
 	operationNames,
+	sumOf,
 } from './memory-options.js';
 
 interface Stored {
@@ -67,9 +68,6 @@ class MemorySnapshot implements Snapshot {
 		this.close();
 	}
 }
-
-const int64Max = 2n ** 63n - 1n;
-const integer = /^(0|-?[1-9][0-9]{0,18})$/;
 
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'latin1'));
@@ -321,12 +319,7 @@ export class MemoryStore implements Store {
 
 	#increment(key: string, delta: bigint): bigint {
 		const old = this.#live(this.#entries, key);
-		const text = old === undefined ? '0' : textOf(old.value);
-		if (!integer.test(text) || BigInt.asIntN(64, BigInt(text)) !== BigInt(text)) {
-			throw new MillraceError('MILLRACE_NOT_INTEGER', `${text} is no integer of 64 bits`);
-		}
-		const sum = BigInt(text) + delta;
-		if (sum > int64Max || sum < -int64Max - 1n) throw new MillraceError('MILLRACE_OVERFLOW', `${sum} is too large`);
+		const sum = sumOf(old === undefined ? '0' : textOf(old.value), delta);
 		this.#store(key, bytesOf(String(sum)), old);
 		return sum;
 	}

@@ -1,6 +1,6 @@
 /**
- * Thread entry: the writer of an arena (test/unit/storage/shared-arena.test.ts). Puts ever new versions of a few keys, as fast as it
- * can, and soon begins anew; every key is there again before the generation is told.
+ * Thread entry: the writer of an arena (test/unit/storage/shared-arena.test.ts). Puts ever new versions of a few keys, as fast as
+ * it can, and soon begins anew; every key is there again before the generation is told.
  *
  *   words   0: stop | 1: generation that is whole (0: none is) | 2: durable sequence | 3: resets
  */

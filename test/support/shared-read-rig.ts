@@ -1,8 +1,9 @@
 /**
- * A partition in this thread, and readers of it that know only the memory it shares: what the threads of a database have, but with a
- * say in who does what when.
+ * A partition in this thread, and readers of it that know only the memory it shares: what the threads of a database have, but
+ * with a say in who does what when.
  *
- *   PartitionHarness ─ view, arenas, durable word ─> PartitionReader ─ onStep ─> whatever a test does to it in the middle of a read
+ *   PartitionHarness ─ view, arenas, durable word ─> PartitionReader ─ onStep ─> whatever a test does to it in the middle of a
+ * read
  */
 import { opClear, opDelete, opDeleteRange, opPut } from '../../src/command/command-format.js';
 import type { SyncReaderMemory } from '../../src/command/sync-reader.js';

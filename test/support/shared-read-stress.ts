@@ -26,7 +26,9 @@ export class StressBoard {
 	readonly acknowledged: Int32Array;
 	/** By key and operation. */
 	readonly left: Int32Array;
-	/** 0: readers stop | 1: readers that have begun | 2: even while there is a snapshot, another number for each | 3: its sequence. */
+	/**
+	 * 0: readers stop | 1: readers that have begun | 2: even while there is a snapshot, another number for each | 3: its sequence.
+	 */
 	readonly state: Int32Array;
 	/** By key: the operation the snapshot sees. */
 	readonly seen: Int32Array;

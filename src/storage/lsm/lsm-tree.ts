@@ -6,9 +6,9 @@
  *   put ─> active memtable ──rotate──> immutable memtables ──installFlush──> level 0 ──installCompaction──> deeper levels
  *                                                               └> flushed memtables, read until their arenas are needed
  *
- * Memory: at most `memtableCountMax` arenas exist, reused for ever; an arena is free when no view and no flush holds it. Readers in
- * other threads (shared/partition-reader.ts) hold nothing: what they look into is published whenever the view changes, before an
- * arena that is not part of it any more can be used again.
+ * Memory: at most `memtableCountMax` arenas exist, reused for ever; an arena is free when no view and no flush holds it. Readers
+ * in other threads (shared/partition-reader.ts) hold nothing: what they look into is published whenever the view changes, before
+ * an arena that is not part of it any more can be used again.
  */
 import { assert } from '../../base/assert.js';
 import { levelCountMax } from '../../base/limits.js';
@@ -349,6 +349,12 @@ export class LsmTree implements EntryStore {
 		this.#view = this.#makeView();
 		this.#publish();
 		old.release();
+	}
+
+	/** Recovery is over: whatever is stored from here on is newer than this. */
+	beginAfter(sequence: number): void {
+		this.#newestSequence = Math.max(this.#newestSequence, sequence);
+		this.#publish();
 	}
 
 	#publish(): void {

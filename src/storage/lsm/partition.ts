@@ -8,8 +8,6 @@
  * Single thread. Nothing here waits: where room is missing it says so, and the host waits and asks again.
  */
 import { MillraceError, statusOf, statusOk } from '../../base/errors.js';
-import { rangeTombstoneCountMax, rangeTombstoneSizeMax } from '../../base/limits.js';
-import { maybeBatchProblem } from '../../command/batch.js';
 import {
 	commandFlagsOffset,
 	commandKeyOffset,
@@ -27,9 +25,14 @@ import {
 import type { ScanRange } from '../../command/scan-options.js';
 import { SnapshotHandle } from '../../command/snapshot-handle.js';
 import type { FileSystem } from '../../env/ports.js';
-import { rangeCountOf } from './apply/apply-batch.js';
 import { applyRead } from './apply/apply-read.js';
-import { CommandApplier, roomAfterRotation, roomNowhere, roomUnneeded } from './apply/command-applier.js';
+import {
+	CommandApplier,
+	roomAfterRotation,
+	roomNowhere,
+	roomUnneeded,
+	tooManyRanges,
+} from './apply/command-applier.js';
 import { CommandLog, logLacksSegment, logReady } from './apply/command-log.js';
 import type { CommandResult } from './apply/command-result.js';
 import { SlidingTouches } from './apply/sliding-touch.js';
@@ -51,8 +54,6 @@ import type { StorageMemory } from './shared/storage-memory.js';
 import { SnapshotRegistry } from './snapshots.js';
 import type { Job } from './upkeep/jobs.js';
 import { Maintenance, statusWait } from './upkeep/maintenance.js';
-
-const tooManyRanges = 'too many deleted ranges are still to be compacted away: try again later';
 
 function noSnapshot(sequence: number): string {
 	return `there is no snapshot at ${sequence}: it was released, was held for too long, or the partition was cleared`;
@@ -104,15 +105,7 @@ export class Partition {
 		this.#options = partitionOptions(options);
 		const openedAtMs = host.clockMs();
 		const onRecovery: OnRecovery = (step, done, total) => host.onRecovery?.(step, done, total);
-		this.#recovered = recoverPartition(
-			fileSystem,
-			directory,
-			this.#options,
-			openedAtMs,
-			existence,
-			memory,
-			onRecovery,
-		);
+		this.#recovered = recoverPartition(fileSystem, directory, this.#options, openedAtMs, existence, memory, onRecovery);
 		const { tree, segments, lastSequence, lastTimestampMs, transactions } = this.#recovered;
 		this.#tree = tree;
 		this.transactions = transactions;
@@ -122,6 +115,7 @@ export class Partition {
 		this.#snapshots = new SnapshotRegistry(this.#options.snapshotAgeMaxMs, (text) => host.note(text));
 		this.#expiry = new ExpiryWatch(tree, (text) => host.note(text));
 		tree.pinnedSequences = () => this.#snapshots.sequences;
+		tree.beginAfter(lastSequence);
 		this.#snapshots.onDropped = (sequence, isDropped) => tree.shared?.dropSnapshot(sequence, isDropped);
 		this.maintenance = new Maintenance(fileSystem, directory, this.#options, host, this.#recovered, () =>
 			this.finishGroup(),
@@ -275,7 +269,7 @@ export class Partition {
 		if (bytes[offset] === opClear) {
 			if (!this.#tree.maybeFreeArena()) return this.maintenance.waitForRoom();
 		} else {
-			const room = this.#roomFor(hash, bytes, offset);
+			const room = this.#applier.prepareNew(this.lastSequence + 1, this.#nowMs, hash, bytes, offset);
 			if (room === roomUnneeded) return statusOk;
 			if (room === roomNowhere) return statusOf('MILLRACE_VALUE_SIZE');
 			if (room === roomAfterRotation) {
@@ -303,7 +297,7 @@ export class Partition {
 			this.#batches.write(this.#nowMs, bytes, offset, result);
 			return;
 		}
-		if (opcode === opDeleteRange && !this.#mayDeleteRanges(1)) {
+		if (opcode === opDeleteRange && !this.#applier.mayDeleteRanges(1)) {
 			result.reset();
 			result.setError('MILLRACE_BUSY', tooManyRanges);
 			return;
@@ -375,29 +369,6 @@ export class Partition {
 	}
 
 	// --- inside ---------------------------------------------------------------------------------------
-
-	#roomFor(hash: number, bytes: Uint8Array, offset: number): number {
-		const sequence = this.lastSequence + 1;
-		if (bytes[offset] !== opBatch) return this.#applier.prepare(sequence, this.#nowMs, hash, bytes, offset);
-		const problem = maybeBatchProblem(bytes, offset);
-		if (problem !== undefined) return this.#applier.refuseBatch('MILLRACE_ARGUMENT', problem);
-		const rangeCount = rangeCountOf(bytes, offset);
-		if (rangeCount > 0 && !this.#mayDeleteRanges(rangeCount)) {
-			return this.#applier.refuseBatch('MILLRACE_BUSY', tooManyRanges);
-		}
-		return this.#applier.prepare(sequence, this.#nowMs, hash, bytes, offset);
-	}
-
-	/**
-	 * Each makes two fragments at most, and all of one command add one sequence to a fragment at most: no snapshot lies between
-	 * them. Not a matter of the command alone, so a replay does not ask.
-	 */
-	#mayDeleteRanges(count: number): boolean {
-		const { fragments } = this.#tree.rangeTombstones;
-		const fragmentCount = fragments.count + 2 * count;
-		if (fragmentCount > 2 * rangeTombstoneCountMax) return false;
-		return fragments.byteSize + fragmentCount * Float64Array.BYTES_PER_ELEMENT <= rangeTombstoneSizeMax;
-	}
 
 	/** What snapshots saw is gone as well: they are released. */
 	#clear(sequence: number, bytes: Uint8Array, offset: number, result: CommandResult): void {

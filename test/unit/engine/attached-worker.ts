@@ -42,7 +42,8 @@ const tasks = {
 	countInWords: async (db, { name, count, words }) => {
 		for (let i = 1; i <= count; i++) {
 			await db.put(`${name} ${i}`, String(i));
-			if (Buffer.from((await db.get(`${name} ${i}`)) ?? []).toString() !== String(i)) throw new Error('not what was put');
+			if (Buffer.from((await db.get(`${name} ${i}`)) ?? []).toString() !== String(i))
+				throw new Error('not what was put');
 			Atomics.store(words, 0, i);
 			Atomics.notify(words, 0);
 		}

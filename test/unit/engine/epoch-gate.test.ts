@@ -162,7 +162,7 @@ test('threads that begin batches and epochs as fast as they can', async () => {
 	const memory = createDatabaseMemory();
 	const start = (slot: number): Promise<{ batches: number; epochs: number }> =>
 		new Promise((resolve, reject) => {
-			const worker = new Worker(new URL('epoch-gate-worker.js', import.meta.url), { workerData: { memory, slot } });
+			const worker = new Worker(new URL('./epoch-gate-worker.js', import.meta.url), { workerData: { memory, slot } });
 			worker.once('message', resolve);
 			worker.once('error', reject);
 		});

@@ -22,7 +22,12 @@ async function fill(path: string): Promise<void> {
 }
 
 /** @param words all of them are in the message */
-async function mustRefuse(path: string, code: ErrorCode, words: readonly string[], options: OpenOptions = {}): Promise<void> {
+async function mustRefuse(
+	path: string,
+	code: ErrorCode,
+	words: readonly string[],
+	options: OpenOptions = {},
+): Promise<void> {
 	await assert.rejects(open(path, { ...small, ...options }), (error) => {
 		assert.ok(error instanceof MillraceError, String(error));
 		assert.equal(error.code, code, error.message);
@@ -53,7 +58,9 @@ test('what is wrong with the directory itself', async () => {
 		await using _held = await open(path);
 		await mustRefuse(path, 'MILLRACE_LOCKED', [path, `this process (${process.pid})`, 'db.attachment()', 'close it']);
 	}
-	await mustRefuse(path, 'MILLRACE_PARTITION_COUNT', [path, '2 partitions, not 3', 'Leave the option out'], { partitions: 3 });
+	await mustRefuse(path, 'MILLRACE_PARTITION_COUNT', [path, '2 partitions, not 3', 'Leave the option out'], {
+		partitions: 3,
+	});
 	const head = join(path, 'MILLRACE');
 	const good = readFileSync(head);
 	const newer = good.toString().split('\n')[0].replace('"format":1', '"format":9');

@@ -1,4 +1,7 @@
-/** A thread that writes numbers which grow, so that a snapshot that is no cut shows: what each key means is in snapshot-cut.test.ts. */
+/**
+ * A thread that writes numbers which grow, so that a snapshot that is no cut shows: what each key means is in
+ * snapshot-cut.test.ts.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach } from '../../../src/attach.js';
 import type { Attachment } from '../../../src/engine/attach-messages.js';
@@ -8,31 +11,34 @@ export interface CutTask {
 	readonly kind: 'leader' | 'follower' | 'batches';
 	/** A key in each partition. */
 	readonly keys: readonly string[];
-	/** Word 0: the leader's newest number, acknowledged; word 1: 1 when it is enough. */
+	/** Word 0: 1 when it is enough; word 1 + i: the newest number of the leader's chain i that is acknowledged. */
 	readonly words: Int32Array<SharedArrayBuffer>;
 }
 
-const { attachment, kind, keys, words } = workerData as CutTask;
-const db = await attach(attachment);
-const [first = '', second = '', third = ''] = keys;
-let count = 0;
+/** Of each kind, in each thread: so many that some are at any point of their way when a snapshot is taken. */
+export const chainCount = 8;
 
-async function step(): Promise<void> {
-	if (kind === 'follower') {
-		await db.put(`follower ${third}`, String(Atomics.load(words, 0)));
-		return;
-	}
-	count++;
-	if (kind === 'batches') {
-		const operations = keys.map((key) => ({ type: 'put' as const, key: `batch ${key}`, value: String(count) }));
-		await db.batch(operations);
-		return;
-	}
-	await db.put(`leader ${first}`, String(count));
-	Atomics.store(words, 0, count);
-	await db.put(`leader ${second}`, String(count));
+async function run({ attachment, kind, keys, words }: CutTask): Promise<number> {
+	const db = await attach(attachment);
+	const [first = '', second = '', third = ''] = keys;
+	let sum = 0;
+	const runChain = async (chain: number): Promise<void> => {
+		for (let count = 1; Atomics.load(words, 0) === 0; count++) {
+			if (kind === 'follower') {
+				await db.put(`follower ${chain} ${third}`, String(Atomics.load(words, 1 + chain)));
+			} else if (kind === 'batches') {
+				await db.batch(keys.map((key) => ({ type: 'put', key: `batch ${chain} ${key}`, value: String(count) })));
+			} else {
+				await db.put(`leader ${chain} ${first}`, String(count));
+				Atomics.store(words, 1 + chain, count);
+				await db.put(`leader ${chain} ${second}`, String(count));
+			}
+			sum++;
+		}
+	};
+	await Promise.all(Array.from({ length: chainCount }, (_, chain) => runChain(chain)));
+	await db.close();
+	return sum;
 }
 
-while (Atomics.load(words, 1) === 0) await step();
-await db.close();
-parentPort?.postMessage(count);
+if (parentPort !== null) parentPort.postMessage(await run(workerData as CutTask));

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
+import { valueSizeMax } from '../../../src/base/limits.js';
 import type { StoreWriter } from '../../../src/engine/store-writer.js';
 import { open } from '../../../src/open.js';
 import { TemporaryDirectory } from '../../support/server-process.js';
@@ -56,6 +57,16 @@ test('operations in order of their keys, a slow source, a web stream', async () 
 	assert.equal(Buffer.from((await db.get(keyOf(10))) ?? '').toString(), 'round 49');
 	await Readable.toWeb(Readable.from([['web', 'stream']])).pipeTo(Writable.toWeb(db.writer()) as WritableStream);
 	assert.ok(await db.has('web'));
+	const large = [0, 1, 2].map((fill) => Buffer.alloc(valueSizeMax - fill * 8_000_000, fill));
+	const mixed = large.flatMap((value, i) => [
+		[`large ${i}`, 'before'],
+		[`large ${i}`, value],
+		[`small ${i}`, 'v'],
+	]);
+	const operation = { type: 'put', key: 'large operation', value: large[1], ttlMs: 3_600_000 };
+	await pipeline(Readable.from([...mixed, operation, ['last', 'v']]), db.writer());
+	for (const [i, value] of large.entries()) assert.ok(value.equals((await db.get(`large ${i}`)) ?? Buffer.alloc(0)));
+	assert.deepEqual([(await db.get('large operation'))?.length, await db.has('last')], [large[1].length, true]);
 	const slow = db.writer();
 	slow.write(['slow', '1']);
 	while (!(await db.has('slow')));
@@ -92,6 +103,20 @@ test('errors name the record; the stream ends with them', async () => {
 	await db.put('word', 'many');
 	const counters = Array.from({ length: 50 }, (_, i) => ({ type: 'increment', key: i === 37 ? 'word' : `n${i}` }));
 	await mustFail(counters, /record 37: .*/);
+	await mustFail(
+		[
+			['a', '1'],
+			['', Buffer.alloc(200_000)],
+		],
+		/record 1: a key has from 1 to/,
+	);
+	await mustFail(
+		[
+			['a', '1'],
+			['k', Buffer.alloc(valueSizeMax + 1)],
+		],
+		/record 1: a value has at most/,
+	);
 	assert.throws(() => db.writer({ sync: true } as object), TypeError);
 	assert.throws(() => db.writer({ durability: 'often' } as object), TypeError);
 	const open1: StoreWriter = db.writer();

@@ -5,9 +5,21 @@ import { writeU32 } from '../../../src/base/bytes.js';
 import { Prng } from '../../../src/base/prng.js';
 import type { Durability } from '../../../src/command/worker-boot.js';
 import type { LogQueue } from '../../../src/storage/lsm/log-queue.js';
-import { GroupBuilder, maybePutEdit, maybePutSignal } from '../../../src/storage/lsm/wal/group-builder.js';
+import {
+	GroupBuilder,
+	maybePutChannel,
+	maybePutEdit,
+	maybePutSignal,
+} from '../../../src/storage/lsm/wal/group-builder.js';
 import { LogExecutor } from '../../../src/storage/lsm/wal/log-executor.js';
-import { logKindOffset, logMarker, logStop } from '../../../src/storage/lsm/wal/log-message-format.js';
+import {
+	logForget,
+	logKindOffset,
+	logMarker,
+	logPublish,
+	logStop,
+	logSync,
+} from '../../../src/storage/lsm/wal/log-message-format.js';
 import { prepareSegment } from '../../../src/storage/lsm/wal/segment-preparer.js';
 import { SegmentReader } from '../../../src/storage/lsm/wal/segment-reader.js';
 import { groupHeaderSize } from '../../../src/storage/lsm/wal/wal-format.js';
@@ -174,6 +186,29 @@ test('a stop seals the segment; markers only publish', () => {
 	assert.deepEqual(rig.events, ['publish 5', 'reached 1', 'publish 11']);
 	assert.deepEqual(rig.read(1).at(-1), { first: 2, payload: '', durable: 1 });
 	assert.throws(() => maybePutSignal(rig.queue, logMarker, 12), /before the stop/);
+});
+
+test('positions of channels are published with what came before them; a sync comes before all that is published after it', () => {
+	const rig = new Rig('none', [1]);
+	const command = new Uint8Array(8).fill(65);
+	const size = rig.group(1, 64, 1, [command], 10);
+	assert(maybePutChannel(rig.queue, logPublish, 11, 5, 100));
+	assert(maybePutChannel(rig.queue, logPublish, 11, 6, 200));
+	assert.deepEqual(rig.events, [], 'nothing before the commit');
+	rig.executor.commit();
+	assert.deepEqual(rig.events.splice(0), ['reached 1', 'publish 11', 'publish 5: 100', 'publish 6: 200']);
+	assert.deepEqual([rig.disk.position, rig.executor.isDirty], [1, true]);
+	assert(maybePutChannel(rig.queue, logPublish, 11, 5, 110));
+	assert(maybePutChannel(rig.queue, logForget, 11, 5, 0));
+	rig.group(1, 64 + size, 2, [command], 11);
+	assert(maybePutSignal(rig.queue, logSync, 20));
+	assert(maybePutChannel(rig.queue, logPublish, 20, 6, 210));
+	rig.executor.commit();
+	assert.deepEqual(rig.events.splice(0), ['forget 5', 'reached 2', 'publish 20', 'publish 6: 210']);
+	assert.deepEqual([rig.disk.position, rig.executor.isDirty], [3, false], 'a write and a sync');
+	assert(maybePutSignal(rig.queue, logMarker, 21));
+	rig.executor.commit();
+	assert.equal(rig.disk.position, 3, 'one sync for each that was asked for');
 });
 
 test('messages that cannot be are programming errors', () => {

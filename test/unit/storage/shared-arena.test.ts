@@ -1,6 +1,7 @@
 /**
- * One arena that a thread writes and resets without a pause, looked into from another: what is durable is found, whole, in its right
- * version or newer, and nothing of a reset arena is believed. The same looks as a synchronous read's, where races are most likely.
+ * One arena that a thread writes and resets without a pause, looked into from another: what is durable is found, whole, in its
+ * right version or newer, and nothing of a reset arena is believed. The same looks as a synchronous read's, where races are most
+ * likely.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

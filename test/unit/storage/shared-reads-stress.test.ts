@@ -1,9 +1,9 @@
 /**
- * Threads that read a partition without a message while it does its worst in another: memtables of 16 KiB that are rotated, flushed
- * and used again hundreds of times, tables compacted and removed, keys deleted one by one, by ranges and all at once, expiries,
- * snapshots. Every value tells what it is (test/support/shared-read-stress.ts says what readers check).
+ * Threads that read a partition without a message while it does its worst in another: memtables of 16 KiB that are rotated,
+ * flushed and used again hundreds of times, tables compacted and removed, keys deleted one by one, by ranges and all at once,
+ * expiries, snapshots. Every value tells what it is (test/support/shared-read-stress.ts says what readers check).
  *
- * MILLRACE_STRESS_OPERATIONS: operations of the writer (8,000 by default).
+ * MILLRACE_STRESS_OPERATIONS: operations of the writer (5,000 by default).
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -30,7 +30,7 @@ import type { StressResult, StressWork } from '../../support/shared-read-stress-
 
 const keyCount = 60;
 const readerCount = 2;
-const operationCount = Number(process.env.MILLRACE_STRESS_OPERATIONS ?? 8000);
+const operationCount = Number(process.env.MILLRACE_STRESS_OPERATIONS ?? 5000);
 
 /** Nobody pulls the plug here, and syncs would be most of the time. */
 class UnsyncedFileSystem extends NodeFileSystem {

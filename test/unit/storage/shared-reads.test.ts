@@ -8,14 +8,21 @@ import { hasCode, statusOk } from '../../../src/base/errors.js';
 import { Prng } from '../../../src/base/prng.js';
 import { flagArgument, flagSliding, opGet, opPut } from '../../../src/command/command-format.js';
 import { writePoison } from '../../../src/command/poison-note.js';
-import { makeEntryView, type RangeTombstone } from '../../../src/storage/lsm/entry.js';
+import { sharedDurableLowWord, sharedSize } from '../../../src/command/worker-boot.js';
+import { kindPut, makeEntryView, type RangeTombstone } from '../../../src/storage/lsm/entry.js';
 import { keyHash } from '../../../src/storage/lsm/key-hash.js';
+import { LsmTree } from '../../../src/storage/lsm/lsm-tree.js';
+import { partitionOptions } from '../../../src/storage/lsm/partition-options.js';
 import { ArenaReader } from '../../../src/storage/lsm/shared/arena-reader.js';
-import type { ReadStep } from '../../../src/storage/lsm/shared/partition-reader.js';
+import { PartitionReader, type ReadStep } from '../../../src/storage/lsm/shared/partition-reader.js';
+import { viewSizeFor } from '../../../src/storage/lsm/shared/shared-view-format.js';
+import { createStorageMemory, storageMemorySizes } from '../../../src/storage/lsm/shared/storage-memory.js';
 import { randomCommand, randomKey } from '../../support/partition-commands.js';
+import { smallOptions } from '../../support/partition-harness.js';
 import { type ModelState, PartitionModel } from '../../support/partition-model.js';
 import { testSeed } from '../../support/seed.js';
 import { SharedReadRig } from '../../support/shared-read-rig.js';
+import { SimulatedDisk } from '../../support/simulated-disk.js';
 
 const keyCount = 30;
 const mix = { keyCount, valueSizeMax: 300, readPercent: 0, clearPerMille: 5 };
@@ -207,6 +214,26 @@ test('tables that lack what is durable, for what is not, are waited for', () => 
 	rig.once('wait', () => rig.runLog());
 	assert.equal(rig.get('key'), 'new');
 	assert.equal(rig.reader.statistics().waitsForLog, 1);
+});
+
+test('sequences beyond 32 bits are told from their low words', () => {
+	const options = partitionOptions(smallOptions);
+	for (const start of [2 ** 31 - 5, 2 ** 32 - 5, 2 ** 40 + 2 ** 31, 2 ** 52]) {
+		const storage = createStorageMemory({ ...storageMemorySizes(options), viewSize: viewSizeFor(10) });
+		const shared = new SharedArrayBuffer(sharedSize);
+		const tree = new LsmTree(options, [], 0, storage);
+		tree.beginAfter(start);
+		const memory = { partition: 0, directory: '/data', shared, ...storage, blockCacheSize: 0 };
+		const reader = new PartitionReader(new SimulatedDisk(), memory);
+		const key = Buffer.from('key');
+		for (let sequence = start + 1; sequence < start + 10; sequence++) {
+			const value = Buffer.from(String(sequence));
+			tree.put(keyHash(key, 0, 3), key, 0, 3, sequence, kindPut, 0, value, 0, value.length);
+			Atomics.store(new Int32Array(shared), sharedDurableLowWord, (sequence - 1) | 0);
+			assert.equal(reader.getEntry(key, 0, 3)?.version, sequence === start + 1 ? undefined : sequence - 1);
+			assert.equal(reader.statistics().waitsForLog, 0);
+		}
+	}
 });
 
 test('snapshots that were dropped are refused, those that are pinned again are not', () => {

@@ -131,3 +131,18 @@ test('reads under way are pinned beside snapshots, whose time they do not prolon
 	snapshots.endRead(5, read);
 	assert.equal(snapshots.isReadKept(snapshots.beginRead(10)), true);
 });
+
+test('what a read keeps can be pinned when it is no longer the newest, and late releases of others do not let go of it', () => {
+	const snapshots = new SnapshotRegistry(1000, () => undefined);
+	const read = snapshots.beginRead(5);
+	snapshots.acquire(5, 0);
+	snapshots.acquire(9, 900);
+	snapshots.tick(1000);
+	assert.deepEqual(snapshots.sequences, [5, 9], 'the snapshot at 5 was too old, the read goes on');
+	snapshots.acquire(12, 1100);
+	snapshots.acquire(5, 1100);
+	snapshots.endRead(5, read);
+	assert.deepEqual(snapshots.sequences, [5, 9, 12], 'ascending');
+	assert.deepEqual([snapshots.release(5), snapshots.has(5)], [false, true], 'of the one that was dropped');
+	assert.deepEqual([snapshots.release(5), snapshots.has(5)], [true, false]);
+});

@@ -51,7 +51,7 @@ const answer = (replies: readonly RigReply[], name: string): RigReply | undefine
 	replies.find((reply) => reply.name === name);
 const namesOf = (replies: readonly RigReply[]): string[] => replies.map(({ name }) => name).sort();
 
-test('reads, writes and batches of a locked key wait for the decision and see it; reads of others and of snapshots do not', () => {
+test('reads, writes and batches of a locked key wait for the decision and see it; reads of others and at snapshots pass', () => {
 	for (const outcome of [1, 0]) {
 		const rig = new LoopRig();
 		rig.ask({ opcode: opPut, key: 'a', value: 'old' });

@@ -8,11 +8,12 @@
  */
 import { assert } from '../../../base/assert.js';
 import type { ErrorCode } from '../../../base/errors.js';
-import { rangeTombstoneCountMax } from '../../../base/limits.js';
+import { rangeTombstoneCountMax, rangeTombstoneSizeMax } from '../../../base/limits.js';
+import { maybeBatchProblem } from '../../../command/batch.js';
 import { commandHeaderSize, opBatch, readCommandKeySize } from '../../../command/command-format.js';
 import type { LsmTree } from '../lsm-tree.js';
 import { arenaSizeMax, Memtable } from '../memtable/memtable.js';
-import { BatchPlan } from './apply-batch.js';
+import { BatchPlan, rangeCountOf } from './apply-batch.js';
 import { applyWrite, storedValueSize } from './apply-command.js';
 import type { CommandResult } from './command-result.js';
 
@@ -21,6 +22,8 @@ export const roomAfterRotation = 1;
 export const roomNowhere = 2;
 /** The batch comes to nothing: a condition was not met, or a command failed. */
 export const roomUnneeded = 3;
+
+export const tooManyRanges = 'too many deleted ranges are still to be compacted away: try again later';
 
 export class CommandApplier {
 	readonly #tree: LsmTree;
@@ -42,6 +45,28 @@ export class CommandApplier {
 		return Memtable.couldHold(this.#memtableSize, keySize, valueSize) ? roomAfterRotation : roomNowhere;
 	}
 
+	/** As `prepare`, of a write that was just asked for: a batch is looked over first, and so is whether there are too many ranges. */
+	prepareNew(sequence: number, nowMs: number, hash: number, bytes: Uint8Array, offset: number): number {
+		if (bytes[offset] === opBatch) {
+			const problem = maybeBatchProblem(bytes, offset);
+			if (problem !== undefined) return this.#refuseBatch('MILLRACE_ARGUMENT', problem);
+			const rangeCount = rangeCountOf(bytes, offset);
+			if (rangeCount > 0 && !this.mayDeleteRanges(rangeCount)) return this.#refuseBatch('MILLRACE_BUSY', tooManyRanges);
+		}
+		return this.prepare(sequence, nowMs, hash, bytes, offset);
+	}
+
+	/**
+	 * Each makes two fragments at most, and all of one command add one sequence to a fragment at most: no snapshot lies between
+	 * them. Not a matter of the command alone, so a replay does not ask.
+	 */
+	mayDeleteRanges(count: number): boolean {
+		const { fragments } = this.#tree.rangeTombstones;
+		const fragmentCount = fragments.count + 2 * count;
+		if (fragmentCount > 2 * rangeTombstoneCountMax) return false;
+		return fragments.byteSize + fragmentCount * Float64Array.BYTES_PER_ELEMENT <= rangeTombstoneSizeMax;
+	}
+
 	/** A memtable size that would do for a write to which `prepare` said roomNowhere; undefined: none does. */
 	maybeNeededSize(prepare: (applier: CommandApplier) => number): number | undefined {
 		for (let size = this.#memtableSize * 2; size <= arenaSizeMax; size *= 2) {
@@ -53,13 +78,6 @@ export class CommandApplier {
 	/** The write that was prepared is not carried out now, and perhaps never: a batch is not kept for it. */
 	drop(): void {
 		this.#plan.drop();
-	}
-
-	/** The batch at hand, which was not prepared, comes to this error. */
-	refuseBatch(code: ErrorCode, message: string): number {
-		this.#plan.result.reset();
-		this.#plan.result.setError(code, message);
-		return roomUnneeded;
 	}
 
 	/** Carries out what `prepare` said yes to. */
@@ -97,5 +115,12 @@ export class CommandApplier {
 		assert(plan.count > 0, 'what writes has something to store');
 		if (!this.#isFullOfRanges && this.#tree.active.hasRoomForAll(plan.count, plan.size)) return roomHere;
 		return Memtable.couldHoldAll(this.#memtableSize, plan.count, plan.size) ? roomAfterRotation : roomNowhere;
+	}
+
+	/** The batch at hand, which was not prepared, comes to this error. */
+	#refuseBatch(code: ErrorCode, message: string): number {
+		this.#plan.result.reset();
+		this.#plan.result.setError(code, message);
+		return roomUnneeded;
 	}
 }

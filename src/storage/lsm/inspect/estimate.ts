@@ -13,8 +13,8 @@
  *   - a small range: one block (4 KiB) for each table, added to that: where in a block a bound lies is not known
  *   - what only part of a table shows (tombstones, expiries) is taken to be spread evenly over it, by key and by age
  *   - tables without a filter (`bloomBitsPerKey: 0`) are taken to hide nothing
- * Time: some 10,000 keys of memtables and 64 lines of filters for each two sources are looked at, at most: 1 ms, 10 ms when level 0 is
- * full. The partition's thread only.
+ * Time: some 10,000 keys of memtables and 64 lines of filters for each two sources are looked at, at most: 1 ms, 10 ms when
+ * level 0 is full. The partition's thread only.
  */
 import { compareBytes } from '../../../base/bytes.js';
 import type { ScanRange } from '../../../command/scan-options.js';
@@ -117,7 +117,7 @@ function tableSourcesOf({ levels }: ReadView, bounds: EstimateBounds, nowMs: num
 			const share = shareOf(table, bounds.lower, bounds.upper);
 			if (share === 0) continue;
 			const keyCount = meta.keyCount * share;
-			const putShare = Math.max(0, 1 - meta.tombstoneCount / meta.keyCount);
+			const putShare = Math.max(0, 1 - meta.tombstoneCount / Math.max(1, meta.keyCount));
 			const liveShare = putShare * (1 - expiredShare(table, nowMs)) * (1 - bounds.deletedShare(table, share));
 			parts.push({ table, keyCount, liveCount: keyCount * liveShare });
 		}
@@ -135,7 +135,7 @@ function sourceOf(parts: readonly TablePart[], level: Level, isSorted: boolean):
 }
 
 function shownShare({ hiddenShare }: TableSource): number {
-	return Math.max(0, 1 - hiddenShare);
+	return Math.min(1, Math.max(0, 1 - hiddenShare));
 }
 
 /** The share of a table's data that lies from one key to another; undefined: without that bound. */
@@ -196,7 +196,7 @@ function shownCount(
 		shown += keysEach;
 	}
 	for (const [i, source] of sources.entries()) {
-		if (source.keyCount > 0) source.hiddenShare += Math.max(0, hiddenCounts[i]) / source.keyCount;
+		if (source.keyCount > 0) source.hiddenShare += hiddenCounts[i] / source.keyCount;
 	}
 	return shown;
 }

@@ -2,7 +2,7 @@
  * Keys of a memtable in a range: all of them where they are few, else an even sample.
  *
  *   walk   from the lower bound on, newest versions only ─ reaches the end of the range in time: every key, one each
- *   slots  of the hash table, whose order has nothing to do with that of keys ─ those in the range, standing for more than one each
+ *   slots  of the hash table, in no order of keys ─ those in the range, each standing for several
  *
  * The writer's thread only. Valid until the next write.
  */

@@ -58,6 +58,11 @@ export function partitionStatistics(parts: StatisticsParts): Record<string, unkn
 		...maintenance.statistics(),
 		cache: cacheStats,
 		filters: filterStatistics(parts),
+		batches: {
+			prepared: recovered.transactions.count,
+			decided: recovered.transactions.decidedCount,
+			bytes: recovered.transactions.size,
+		},
 		snapshots: {
 			held: parts.snapshots.count,
 			sequences: parts.snapshots.sequences.length,

@@ -1,8 +1,8 @@
 /**
  * The arena of a memtable: one SharedArrayBuffer, addressed in 32-bit words, never freed in part. A hash table finds keys, a
  * radix tree keeps them in order. Entries fill the arena from the front, nodes from the back, so that the nodes stay close
- * together in the caches. The partition writes it; the background pool reads it to flush, and any thread that reads without a message
- * (ArenaReader). docs/formats/memtable.md is its page.
+ * together in the caches. The partition writes it; the background pool reads it to flush, and any thread that reads without a
+ * message (ArenaReader). docs/formats/memtable.md is its page.
  *
  *   arena   word 0 magic | 1 root | 2 end of the entries | 3 entries | 4 keys | 5 tombstones | 6 start of the nodes
  *           | 7 slotCount | 8,9 min sequence | 10,11 max sequence | 12 newest range tombstone (0: none) | 13 range tombstones
@@ -21,8 +21,9 @@
  *
  * A range tombstone is in no slot and not in the tree: only the chain from the header knows it.
  *
- * Publication: an entry's words are all written before the slot (or, of a range tombstone, word 12) is stored atomically, and never
- * change afterwards, but for word 0 of a key's first entry. Versions of a key, and range tombstones, lie at descending offsets.
+ * Publication: an entry's words are all written before the slot (or, of a range tombstone, word 12) is stored atomically, and
+ * never change afterwards, but for word 0 of a key's first entry. Versions of a key, and range tombstones, lie at descending
+ * offsets.
  *
  * Slots are probed linearly and at most three quarters full. The tree's leaves point to first entries, which never move, so
  * that a new version of a known key touches the slot and the first entry, and not the tree at all.

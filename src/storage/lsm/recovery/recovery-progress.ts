@@ -1,5 +1,5 @@
 /**
- * How far a recovery is, for whoever waits for it: first the tables are opened, then the log is replayed. Partition's thread only.
+ * How far a recovery is, for whoever waits for it: first the tables are opened, then the log is replayed. Partition's thread.
  */
 
 export type RecoveryStep = 'tables' | 'log';

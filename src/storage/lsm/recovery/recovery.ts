@@ -12,8 +12,7 @@
  * there is refused, and so is data where there can be none yet.
  */
 import { assert } from '../../../base/assert.js';
-import { hasCode, MillraceError, systemCodeOf } from '../../../base/errors.js';
-import { segmentShortLeaves, segmentShortSizeMin } from '../../../base/limits.js';
+import { hasCode, MillraceError } from '../../../base/errors.js';
 import {
 	commandFlagsOffset,
 	commandKeyOffset,
@@ -31,7 +30,7 @@ import type { Transactions } from '../apply/transactions.js';
 import { parentOf } from '../inspect/checkpoint.js';
 import { keyHash } from '../key-hash.js';
 import { type LeveledTable, LsmTree } from '../lsm-tree.js';
-import { currentFileName, tableFileName, tableIdOf } from '../manifest/manifest-format.js';
+import { tableFileName } from '../manifest/manifest-format.js';
 import { ManifestStore } from '../manifest/manifest-store.js';
 import type { PartitionOptions } from '../partition-options.js';
 import type { StorageMemory } from '../shared/storage-memory.js';
@@ -39,13 +38,14 @@ import { BlockCache } from '../table/block-cache.js';
 import { TableReader } from '../table/table-reader.js';
 import { flushMemtable } from '../upkeep/jobs.js';
 import { hasReserve } from '../upkeep/reserve-file.js';
-import { SegmentAllocator } from '../wal/segment-allocator.js';
-import { prepareSegment } from '../wal/segment-preparer.js';
+import type { SegmentAllocator } from '../wal/segment-allocator.js';
 import { type SegmentEnd, SegmentReader, type WalGroup } from '../wal/segment-reader.js';
-import { segmentFileName, segmentIdOf } from '../wal/wal-format.js';
+import { segmentFileName } from '../wal/wal-format.js';
 import { damagedEnding, keepDamaged, lossText } from './damaged-log.js';
 import { withRoom } from './make-room.js';
+import { makeSegment, readySegments, type SizedSegment, syncFile, type UsedSegment } from './make-segment.js';
 import { type OnRecovery, RecoveryProgress } from './recovery-progress.js';
+import { refuseAbsent, refuseLostTables, refuseStrays, refuseUnexpectedData } from './refusals.js';
 import { removeOrphans } from './remove-orphans.js';
 import { TransactionReplay } from './transaction-replay.js';
 
@@ -72,11 +72,6 @@ export interface RecoveredPartition {
 /** What the head file of the data directory says of a partition; undefined: nobody asked. */
 export type Existence = 'new' | 'existing' | undefined;
 
-interface UsedSegment {
-	readonly id: number;
-	readonly lastSequence: number;
-}
-
 class Recovery {
 	readonly #fileSystem: FileSystem;
 	readonly #directory: string;
@@ -86,7 +81,7 @@ class Recovery {
 	readonly #tree: LsmTree;
 	readonly #used: UsedSegment[] = [];
 	/** Segments without a group, and the bytes of each. */
-	readonly #blanks: { readonly id: number; readonly size: number }[] = [];
+	readonly #blanks: SizedSegment[] = [];
 	readonly #notes: string[] = [];
 	readonly #existence: Existence;
 	/** Set when the log goes on after something that is missing: says where. */
@@ -116,14 +111,14 @@ class Recovery {
 		this.#directory = directory;
 		this.#options = options;
 		this.#existence = existence;
-		if (existence === 'existing') this.#refuseAbsent();
+		if (existence === 'existing') refuseAbsent(fileSystem, directory);
 		fileSystem.makeDirectory(directory);
 		// Also when it was there: the process that made it may have ended before this.
 		fileSystem.syncDirectory(parentOf(directory));
 		this.#manifest = ManifestStore.open(fileSystem, directory, { editCountMax: options.manifestEditCountMax });
 		const { tables, flushedSequence } = this.#manifest.state;
-		if (tables.size > 0 || flushedSequence > 0) this.#refuseUnexpectedData();
-		this.#refuseLostTables();
+		if (existence === 'new' && (tables.size > 0 || flushedSequence > 0)) refuseUnexpectedData(directory);
+		refuseLostTables(fileSystem, directory, this.#manifest);
 		this.#cache = new BlockCache(options.blockCacheSize, options.blockSize);
 		this.#lastSequence = this.#manifest.state.flushedSequence;
 		this.#tree = new LsmTree(options, this.#openTables(), openedAtMs, memory);
@@ -134,7 +129,7 @@ class Recovery {
 	run(): RecoveredPartition {
 		const ids = [...this.#manifest.state.segments].sort((a, b) => a - b);
 		const reader = new SegmentReader(this.#fileSystem, this.#directory);
-		this.#refuseStrays(reader, ids.at(-1) ?? 0);
+		refuseStrays(this.#fileSystem, this.#directory, reader, ids.at(-1) ?? 0);
 		const sizes = ids.map((id) => this.#sizeOf(id));
 		this.#progress.begin('log', sizes);
 		for (let index = 0; index < ids.length; index++) {
@@ -148,8 +143,12 @@ class Recovery {
 			if (this.#lastSequence >= expected) this.#used.push({ id: ids[index], lastSequence: this.#lastSequence });
 			this.#progress.endPart(sizes[index]);
 		}
-		this.#syncUsed();
-		const segments = this.#readySegments();
+		// Replayed groups may still be only in the page cache; what is served must be durable.
+		for (const { id } of this.#used) syncFile(this.#fileSystem, this.#path(id));
+		const { segmentSize } = this.#options;
+		const segments = readySegments(this.#manifest, this.#used, this.#blanks, segmentSize, (id) =>
+			this.#makeSegment(id),
+		);
 		this.#carryOver(segments);
 		this.#withRoom(() => this.#manifest.writeFresh());
 		const { reserveFileSize } = this.#options;
@@ -173,6 +172,12 @@ class Recovery {
 
 	#path(segmentId: number): string {
 		return `${this.#directory}/${segmentFileName(segmentId)}`;
+	}
+
+	#makeSegment(id: number): number {
+		const { segmentSize } = this.#options;
+		const mayBeShort = this.#lastSequence > 0;
+		return makeSegment(this.#fileSystem, this.#directory, this.#manifest.state, id, segmentSize, mayBeShort);
 	}
 
 	#withRoom<T>(step: () => T): T {
@@ -231,7 +236,7 @@ class Recovery {
 
 	#replay(segmentId: number, group: WalGroup): void {
 		const last = group.firstSequence + group.count - 1;
-		if (group.count > 0) this.#refuseUnexpectedData();
+		if (group.count > 0 && this.#existence === 'new') refuseUnexpectedData(this.#directory);
 		if (last <= this.#lastSequence) return;
 		if (group.firstSequence > this.#lastSequence + 1 && this.#gap === '') {
 			this.#gap =
@@ -316,7 +321,7 @@ class Recovery {
 		const needsSegment = this.#carrierId === 0 && this.#transactions.transactions.oldestSequence <= sequence;
 		if (needsSegment) {
 			const id = this.#manifest.takeFileIds(1);
-			this.#blanks.push({ id, size: this.#prepareSegment(id) });
+			this.#blanks.push({ id, size: this.#makeSegment(id) });
 			this.#manifest.state.apply({ addSegments: [id] });
 			this.#carrierId = id;
 		}
@@ -343,18 +348,9 @@ class Recovery {
 		this.#lastSequence += this.#carriedCount;
 	}
 
-	/** Replayed groups may still be only in the page cache; what is served must be durable. */
-	#syncUsed(): void {
-		for (const { id } of this.#used) {
-			const file = this.#fileSystem.open(this.#path(id), 'write');
-			file.sync();
-			file.close();
-		}
-	}
-
 	/** The log has a hole: refuse, or (asked for) end it here and keep the segments from here on out of the way. */
 	#cutAt(reader: SegmentReader, ids: readonly number[]): void {
-		this.#refuseUnexpectedData();
+		if (this.#existence === 'new') refuseUnexpectedData(this.#directory);
 		const loss = lossText(this.#fileSystem, this.#directory, reader, ids, this.#lastSequence);
 		if (this.#options.damagedLog === 'refuse') {
 			throw new MillraceError(
@@ -372,102 +368,6 @@ class Recovery {
 		if (!this.#tree.active.isEmpty) this.#flushAll();
 		if (this.#transactions.transactions.oldestSequence <= this.#lastSequence) this.#beReadyToPass(this.#lastSequence);
 		this.#manifest.state.apply({ removeSegments: ids, flushedSequence: this.#lastSequence });
-	}
-
-	/** The head file is written when all partitions are there: it promises this one. */
-	#refuseAbsent(): void {
-		const current = `${this.#directory}/${currentFileName}`;
-		if (this.#fileSystem.exists(current)) return;
-		throw new MillraceError(
-			'MILLRACE_CORRUPT',
-			`${current} is missing, though the head file of the data directory promises this partition: restore it from a backup`,
-		);
-	}
-
-	/** The head file is written before anything else is: data without one show that it is lost. */
-	#refuseUnexpectedData(): void {
-		if (this.#existence !== 'new') return;
-		throw new MillraceError(
-			'MILLRACE_CORRUPT',
-			`${this.#directory} holds data, but the directory above it has no head file (MILLRACE), which says how many partitions ` +
-				'there are: it is lost, or this is a checkpoint that was cut off. Restore the head file from a backup or a checkpoint ' +
-				'of this database: it is the same in all of them',
-		);
-	}
-
-	/** Ids are promised by the manifest before a table gets one, so a table beyond them was promised by a record that is lost. */
-	#refuseLostTables(): void {
-		const { state, promisesIds, number } = this.#manifest;
-		if (!promisesIds) return;
-		for (const name of this.#fileSystem.list(this.#directory)) {
-			if (tableIdOf(name) < state.nextFileId) continue;
-			throw new MillraceError(
-				'MILLRACE_CORRUPT',
-				`${this.#directory}/${name} is newer than all that manifest ${number} knows: the manifest is an old one, or has lost ` +
-					'records. Restore a backup, or move that file away to give up what it holds',
-			);
-		}
-	}
-
-	/**
-	 * A segment is named before it is written, and a released one is older than some that are named. So groups in a segment that
-	 * is newer than all named ones show that the manifest lost a record (a damaged last one looks like a torn one), or is gone.
-	 */
-	#refuseStrays(reader: SegmentReader, newestId: number): void {
-		for (const name of this.#fileSystem.list(this.#directory)) {
-			const id = segmentIdOf(name);
-			if (id <= newestId || !reader.holdsGroups(id)) continue;
-			throw new MillraceError(
-				'MILLRACE_CORRUPT',
-				`${this.#path(id)} holds data, though the manifest does not name it: the manifest's last record, or ${this.#directory}/` +
-					'CURRENT, is lost. Restore a backup, or move that file away to give up what it holds',
-			);
-		}
-	}
-
-	/**
-	 * A blank segment after all used ones becomes the active one; further ones are spares; others leave the manifest. A segment
-	 * that holds anything of its own, be it only groups that nobody was promised, is never written again under its number.
-	 */
-	#readySegments(): SegmentAllocator {
-		const { state } = this.#manifest;
-		const lastUsed = this.#used.at(-1)?.id ?? 0;
-		const { segmentSize } = this.#options;
-		// A short one, made when the disk was full, would not do as a spare.
-		const empty = this.#blanks.filter(({ id, size }) => id > lastUsed && size >= segmentSize).map(({ id }) => id);
-		empty.sort((a, b) => a - b);
-		const kept = new Set([...this.#used.map(({ id }) => id), ...empty]);
-		state.apply({ removeSegments: [...state.segments].filter((id) => !kept.has(id)) });
-		let active = empty.shift();
-		let activeSize = segmentSize;
-		if (active === undefined) {
-			active = this.#manifest.takeFileIds(1);
-			activeSize = this.#prepareSegment(active);
-			state.apply({ addSegments: [active] });
-		}
-		const segments = new SegmentAllocator(segmentSize, active, this.#used, activeSize);
-		for (const id of empty) segments.addSpare(id);
-		return segments;
-	}
-
-	/**
-	 * @returns its size: less than asked for when the disk has no room for more, so that deletes have a log to go to. A
-	 * partition that holds nothing has nothing to delete, and says that the disk is too small.
-	 */
-	#prepareSegment(id: number): number {
-		const { segmentSize } = this.#options;
-		const prepare = (size: number): number => {
-			prepareSegment(this.#fileSystem, this.#directory, id, size);
-			return size;
-		};
-		try {
-			return this.#withRoom(() => prepare(segmentSize));
-		} catch (error) {
-			const room = this.#fileSystem.freeBytes(this.#directory) - segmentShortLeaves;
-			const isUseful = this.#lastSequence > 0 && room >= segmentShortSizeMin && room < segmentSize;
-			if (systemCodeOf(error) !== 'ENOSPC' || !isUseful) throw error;
-			return prepare(room - (room % 8));
-		}
 	}
 }
 

@@ -70,7 +70,7 @@ export class TransactionReplay {
 			applier.drop();
 			return room;
 		}
-		const value = valueOf(bytes, at);
+		const value = valueOffsetOf(bytes, at);
 		if (bytes[value + decideOutcomeOffset] !== outcomeCommit) return roomHere;
 		const batch = this.#mustGet(bytes, at, sequence);
 		return applier.prepareBatch(sequence, batch.timeMs, batch.command, keptBatchOffset);
@@ -87,7 +87,7 @@ export class TransactionReplay {
 			if (known === undefined) transactions.add(batch);
 			else transactions.onLogged(known, sequence);
 		} else {
-			const value = valueOf(bytes, at);
+			const value = valueOffsetOf(bytes, at);
 			const outcome = bytes[value + decideOutcomeOffset];
 			if (outcome === outcomeKept) transactions.keepDecision(transactionIdAt(bytes, value), last);
 			else if (outcome === outcomeCommit) this.#commit(applier, this.#mustGet(bytes, at, sequence), last, count);
@@ -110,7 +110,7 @@ export class TransactionReplay {
 	}
 
 	#mustGet(bytes: Uint8Array, at: number, sequence: number): PreparedBatch {
-		const id = transactionIdAt(bytes, valueOf(bytes, at));
+		const id = transactionIdAt(bytes, valueOffsetOf(bytes, at));
 		const batch = this.transactions.maybeGet(id);
 		if (batch !== undefined) return batch;
 		throw new MillraceError(
@@ -171,7 +171,7 @@ export class TransactionReplay {
 	}
 }
 
-function valueOf(bytes: Uint8Array, at: number): number {
+function valueOffsetOf(bytes: Uint8Array, at: number): number {
 	return at + commandKeyOffset(bytes[at + commandFlagsOffset]);
 }
 

@@ -2,9 +2,9 @@
  * Looks keys up in a memtable's arena (memtable-format.ts) from a thread that is not the partition's, without any say in what
  * happens to it: the partition may add to it, or reset and refill it, at any moment.
  *
- * So nothing that is read here is believed before `isIntact` said that the arena was not reset since the view named it. Until then
- * it may be garbage, and must do no harm: probes are counted, versions lie at ever lower offsets, sizes are held against the arena.
- * One reader for each thread and arena. Views point into the arena.
+ * So nothing that is read here is believed before `isIntact` said that the arena was not reset since the view named it. Until
+ * then it may be garbage, and must do no harm: probes are counted, versions lie at ever lower offsets, sizes are held against the
+ * arena. One reader for each thread and arena. Views point into the arena.
  */
 import { type EntryView, type RangeTombstone, storedValueSizeMax } from '../entry.js';
 import { entrySequence, hasKey, viewEntry } from '../memtable/memtable.js';

@@ -1,13 +1,13 @@
 /**
- * Reads of one partition without a message, from any thread: out of its memtables' arenas and its table files, as they are named by
- * the view it publishes. One reader for each thread and partition.
+ * Reads of one partition without a message, from any thread: out of its memtables' arenas and its table files, as they are named
+ * by the view it publishes. One reader for each thread and partition.
  *
  *   view ─> durable sequence ─> deleted ranges, arenas newest first ─> [tables] ─> copy ─> still the same arenas? ─> answer
  *     ^                                                                                     │ no, or a file is gone
  *     └─────────────────────────────────────────────────────────────────────────────────────┘
  *
- * Nothing is locked and nobody is told: the partition goes on as if there were no readers, and a reader that finds that it did takes
- * the view anew. What was read is the newest durable version at some moment between call and return; docs/architecture.md,
+ * Nothing is locked and nobody is told: the partition goes on as if there were no readers, and a reader that finds that it did
+ * takes the view anew. What was read is the newest durable version at some moment between call and return; docs/architecture.md,
  * "Synchronous reads", proves it. Values are the caller's own; small ones share pools of 8 KiB, as `Buffer.allocUnsafe` does.
  */
 import { assert } from '../../../base/assert.js';

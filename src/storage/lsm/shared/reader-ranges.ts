@@ -1,7 +1,7 @@
 /**
- * The deleted ranges of a partition as one reading thread knows them: of the arenas in its view, by their chains, and of the tables,
- * by what opening them reads. A deletion is true for ever, so what is known of arenas and tables that are gone does no harm; it is
- * let go when the tables that have ranges change.
+ * The deleted ranges of a partition as one reading thread knows them: of the arenas in its view, by their chains, and of the
+ * tables, by what opening them reads. A deletion is true for ever, so what is known of arenas and tables that are gone does no
+ * harm; it is let go when the tables that have ranges change.
  *
  * Two sets answer: one for reads of now, in which a newer range hides older ones, and one for the snapshot that was asked last.
  */

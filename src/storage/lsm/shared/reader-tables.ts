@@ -1,8 +1,9 @@
 /**
- * The tables of a partition as one reading thread has them: opened when a read first needs them, each with its own file, index and
- * filter, and one block cache for all. A file that is open can be removed by whoever likes: it stays readable.
+ * The tables of a partition as one reading thread has them: opened when a read first needs them, each with its own file, index
+ * and filter, and one block cache for all. A file that is open can be removed by whoever likes: it stays readable.
  *
- * Invariants: what is open is in the view that was taken last; at most `readerTableCountMax` are open, those opened first go first.
+ * Invariants: what is open is in the view that was taken last; at most `readerTableCountMax` are open, those opened first go
+ * first.
  */
 import { MillraceError, systemCodeOf } from '../../../base/errors.js';
 import { readerTableCountMax } from '../../../base/limits.js';

@@ -93,7 +93,9 @@ export class SharedViewCopy {
 		return true;
 	}
 
-	/** Between plain loads and the atomic one that says whether they hold: those before are over before it (docs/architecture.md). */
+	/**
+	 * Between plain loads and the atomic one that says whether they hold: those before are over before it (docs/architecture.md).
+	 */
 	fence(): void {
 		Atomics.store(this.#fence, 0, 1);
 	}

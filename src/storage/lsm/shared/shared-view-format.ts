@@ -1,8 +1,9 @@
 /**
- * The view of a partition in shared memory: which arenas and tables hold what is stored, for readers in other threads. Int32 words
- * in the order of the machine, in one SharedArrayBuffer for each partition. docs/formats/shared-view.md is its page.
+ * The view of a partition in shared memory: which arenas and tables hold what is stored, for readers in other threads. Int32
+ * words in the order of the machine, in one SharedArrayBuffer for each partition. docs/formats/shared-view.md is its page.
  *
- *   header   0 version | 1 flags | 2 tables (-1: more than fit) | 3 version of the rows | 4,5 base sequence | 6,7 absence sequence
+ *   header   0 version | 1 flags | 2 tables (-1: more than fit) | 3 version of the rows | 4,5 base sequence | 6,7 absence
+ * sequence
  *            | 8,9 snapshot floor | 10 arenas | 11 promised sequence, low word | 12 dropped snapshots
  *            | 16.. arenas: index, generation | 64.. dropped snapshots
  *   rows     from word 128: one for each table, level 0 newest first, then level by level in order of keys

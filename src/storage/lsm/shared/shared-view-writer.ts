@@ -91,8 +91,8 @@ export class SharedViewWriter {
 		}
 		if (levels !== this.#levels) this.#writeRows(levels);
 		this.#end();
-		// Never so far behind that it looks as if it were ahead.
-		this.promise(Math.max(this.#promisedSequence, base));
+		// Never so far behind that its low word looks as if it were ahead.
+		this.promise(Math.max(this.#promisedSequence, newestSequence - baseDistance / 2));
 	}
 
 	/** All snapshots below this sequence are gone. */

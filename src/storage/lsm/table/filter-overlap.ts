@@ -4,13 +4,14 @@
  *   finer     | line | line | line | line | …      a key is in the line of its hash's share of all hashes, and sets there
  *   coarser   |    line     |    line     | …      the same bits in every filter (the first `probeCount` of one series)
  *
- * So of the bits of a line, those of common keys are set in the line (or two) for the same hashes of the other filter, and the rest
- * by chance, more or less often as that one is full. With loads (bits set in a line, repetitions counted, for each bit there is) x of
- * the finer one, y of it by probes that the coarser one makes too, and f the share of its keys that are common:
+ * So of the bits of a line, those of common keys are set in the line (or two) for the same hashes of the other filter, and the
+ * rest by chance, more or less often as that one is full. With loads (bits set in a line, repetitions counted, for each bit
+ * there is) x of the finer one, y of it by probes that the coarser one makes too, and f the share of its keys that are common:
  *
  *   P(bit is not set there | set here) = (1 - exp(y f - x)) / (1 - exp(-x)) * P(bit is not set there)
  *
- * Error: with 64 lines of some 50 keys, about 1 % of the keys of the finer filter, in either direction. Pure.
+ * Error: with 64 lines of some 50 keys, 1 to 2 % of the larger set, in either direction. A result below 0 stays so: cut off there,
+ * what many sets hide of one would come out too high. Pure.
  */
 
 import type { Filter } from './filter.js';
@@ -27,7 +28,7 @@ export interface FilteredKeys {
 	readonly keyCount: number;
 }
 
-/** @returns how many keys are in both, about; undefined when a filter is missing and nothing is known */
+/** @returns how many keys are in both, about, or a little below 0; undefined when a filter is missing and nothing is known */
 export function commonKeyCount(a: FilteredKeys, b: FilteredKeys): number | undefined {
 	if (a.filter.isEmpty || b.filter.isEmpty) return undefined;
 	const [fine, coarse] = a.filter.lineCount >= b.filter.lineCount ? [a, b] : [b, a];
@@ -65,7 +66,7 @@ function commonShare(fine: Filter, coarse: Filter, keyCount: number): number {
 	const ratio = missingCount / setCount / (freeCount / (sampleCount * lineBitCount));
 	const rest = 1 - ratio * (1 - Math.exp(-load));
 	if (rest <= 0) return 0;
-	return Math.min(1, Math.max(0, (load + Math.log(rest)) / commonLoad));
+	return Math.min(1, (load + Math.log(rest)) / commonLoad);
 }
 
 function bitCountOf(word: number): number {

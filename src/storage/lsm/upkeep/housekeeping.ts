@@ -84,6 +84,12 @@ export class Housekeeping {
 			onDone(undefined, new MillraceError('MILLRACE_BUSY', 'another checkpoint is under way'));
 			return;
 		}
+		// Whoever makes checkpoints of all partitions lets no batch begin meanwhile: then each is in all of them or in none.
+		if (this.#upkeep.recovered.transactions.count > 0) {
+			const text = 'a batch over several partitions is not decided: a checkpoint could hold a part of it';
+			onDone(undefined, new MillraceError('MILLRACE_BUSY', text));
+			return;
+		}
 		const { tables, flushedSequence, nextFileId } = this.#upkeep.recovered.manifest.state;
 		this.#onCheckpointed = onDone;
 		this.#edits.holdRemovals(true);
