@@ -1,6 +1,6 @@
 /**
- * Which attached thread holds which snapshots: those of a thread that is gone are released with its channel, whatever it was about
- * to do. The opener's are not kept here: they end with the partition. Partition's thread only.
+ * Which attached thread holds which snapshots: those of a thread that is gone are released with its channel, whatever it was
+ * about to do. The opener's are not kept here: they end with the partition. Partition's thread only.
  */
 import { readU32 } from '../src/base/bytes.js';
 import { channelMask, requestChannelOffset } from '../src/command/command-format.js';

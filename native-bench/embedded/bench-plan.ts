@@ -50,8 +50,8 @@ export interface Report {
 }
 
 /**
- * Keys of the cells "100,000 keys": in a large database nearly each in a block of its own, which is 10 times what a cache of blocks
- * holds. Who maps the file does not care.
+ * Keys of the cells "100,000 keys": in a large database nearly each in a block of its own, ten times what a cache of them holds.
+ * Who maps the file does not care.
  */
 export const spreadCount = 100_000;
 

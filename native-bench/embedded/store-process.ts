@@ -7,7 +7,7 @@ import { type CellName, type CellResult, type Plan, type Report, spreadCount } f
 import { type BenchStore, storeModule } from './bench-store.js';
 import { hotNumbers, Load } from './load.js';
 import { readInThreads } from './thread-reads.js';
-import { measure, putAll, putBatches, readInFlight, readMany, readSync, scanAll } from './workloads.js';
+import { measure, putAll, putBatches, readInFlight, readMany, readSync, scanAll, warmSync } from './workloads.js';
 
 const quietShare = 0.1;
 const quietCheckMs = 250;
@@ -40,7 +40,7 @@ async function runReads(store: BenchStore, load: Load, plan: Plan): Promise<Cell
 	cells.scan = await scanAll(store.scan, plan, keySize + valueSize);
 	if (store.scanPages !== undefined) cells.scanPages = await scanAll(store.scanPages, plan, keySize + valueSize);
 	const sync = (numbers: Uint32Array, get: BenchStore['getSync']): Promise<CellResult> => {
-		readSync(get, load, numbers, secondsMax / 2);
+		warmSync(get, load, numbers, plan);
 		return measure(async () => readSync(get, load, numbers, secondsMax));
 	};
 	cells.getSync = await sync(hot, store.getSync);

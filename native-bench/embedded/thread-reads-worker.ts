@@ -5,7 +5,7 @@ import { assert } from '../../src/base/assert.js';
 import { storeModule } from './bench-store.js';
 import { hotNumbers, Load } from './load.js';
 import type { ThreadBoot } from './thread-reads.js';
-import { readSync } from './workloads.js';
+import { readSync, warmSync } from './workloads.js';
 
 assert(parentPort !== null, 'this is a worker');
 const main = parentPort;
@@ -14,7 +14,7 @@ const { openInThread } = await storeModule(plan.store);
 const store = await openInThread(ticket);
 const load = new Load(plan.seed);
 const numbers = hotNumbers(plan.keyCount, plan.hotCount, plan.seed);
-readSync(store.getSync, load, numbers, plan.secondsMax / 2);
+warmSync(store.getSync, load, numbers, plan);
 
 main.postMessage('ready');
 await once(main, 'message');

@@ -109,8 +109,8 @@ export function putBatches(
 	});
 }
 
-/** @returns reads done, every one found */
-export function readSync(get: SyncGet, load: Load, numbers: Uint32Array, secondsMax: number): number {
+/** @param countMin reads to do even when the time is over @returns reads done, every one found */
+export function readSync(get: SyncGet, load: Load, numbers: Uint32Array, secondsMax: number, countMin = 0): number {
 	const walk = new Walk(numbers);
 	const endMs = performance.now() + secondsMax * 1000;
 	let count = 0;
@@ -120,8 +120,16 @@ export function readSync(get: SyncGet, load: Load, numbers: Uint32Array, seconds
 			load.mustBe(number, get(load.key(number)));
 		}
 		count += stretchCount;
-	} while (performance.now() < endMs);
+	} while (count < countMin || performance.now() < endMs);
 	return count;
+}
+
+/** Passes over keys that are to be hot, after which they are in every cache that can hold them. */
+const warmPassCount = 4;
+
+export function warmSync(get: SyncGet, load: Load, numbers: Uint32Array, plan: Plan): void {
+	const countMin = numbers.length <= plan.hotCount ? warmPassCount * numbers.length : 0;
+	readSync(get, load, numbers, plan.secondsMax / 2, countMin);
 }
 
 export function readInFlight(

@@ -7,7 +7,7 @@
  *   batch     opBatch's value: u32 count | count commands (writes of one key, or opDeleteRange), end to end
  *   scan      opScan's and opCount's value, empty or: 0 u8 scan flags | 1 u8 0 | 2 u16 lowerSize | 4 u16 upperSize | 6 u16 0
  *             | 8 u32 pageSizeMax (0: our choice) | 12 u32 0 | 16 lower | upper
- *   prepare   opPrepare's value: 16 bytes transaction id | u16 coordinator | u16 1 when this is the coordinator, else 0 | as batch
+ *   prepare   opPrepare's value: 16 bytes transaction id | u16 coordinator | u16 1 when this is it, else 0 | as batch
  *   decide    opDecide's value: 16 bytes transaction id | u8 outcome | u24 sequences it takes (in the log; asked with 0)
  *   request   0 u32 sink | 4 u32 sequence | 8 u32 part | 12 u32 channel (24 bits), durability << 24 | 16 command
  *   reply     0 u32 sink | 4 u32 sequence | 8 u32 part | 12 u8 status | 13 u8 kind | 14 u16 reserved (0)

@@ -75,8 +75,8 @@ export class GateSlot {
 	}
 
 	/**
-	 * True when no batch is under way anywhere, and none begins while this thread keeps the gate closed: once seen, it holds. (It may
-	 * be seen false again for a moment: who wants to begin counts before it looks.)
+	 * True when no batch is under way anywhere, and none begins while this thread keeps the gate closed: once seen, it holds.
+	 * (It may be seen false again for a moment: who wants to begin counts before it looks.)
 	 */
 	get isQuiet(): boolean {
 		for (let slot = 0; slot < gateSlotCount; slot++) {

@@ -87,6 +87,7 @@ const rangeNames = new Set(['gt', 'gte', 'lt', 'lte', 'prefix']);
 
 /** @throws TypeError for options that are unknown, of the wrong kind or exclude each other; MILLRACE_KEY_SIZE for a long bound */
 export function checkScan(selection: ScanSelection = {}, isRangeOnly = false): CheckedScan {
+	if (typeof selection !== 'object' || selection === null) throw new TypeError('a range is an object, as { gte, lt }');
 	for (const name of Object.keys(selection)) {
 		if (!(isRangeOnly ? rangeNames : names).has(name)) throw new TypeError(`a scan has no option '${name}'`);
 	}

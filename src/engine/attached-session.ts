@@ -1,6 +1,6 @@
 /**
  * What a database stands on in a thread that attached to it: rings of its own to every partition, and a control port to the
- * thread that opened it. The partitions answer it without that thread; only attaching, detaching and their background jobs need it.
+ * thread that opened it. The partitions answer it without that thread; only attaching, detaching and background jobs need it.
  *
  *   start: hello ─> welcome ─> dispatcher over the channels ─> …calls… ─> close: bye ─> left ─> all ports closed
  *                                                             `─> 'closing' or the control port closed: `death`, nothing answered

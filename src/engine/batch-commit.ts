@@ -2,7 +2,7 @@
  * Drives batches over several partitions: two-phase commit over the partitions' logs (command/transaction.ts has the steps, and
  * docs/architecture.md, "Batches over partitions", why they are enough). One for each asking thread; that thread only.
  *
- *   commit ─ gate ─> prepare, all in one turn ─┬─ all ok ─> decide at the coordinator ─> decide at the others ─> true, and later forget
+ *   commit ─ gate ─> prepare, all in one turn ─┬─ all ok ─> decide at the coordinator ─> at the others ─> true; later: forget
  *                                              └─ any no ─> abort those that said ok ─> false, an error, or (BUSY) again
  *
  * What is synced when, whatever the database's durability and the batch's own: a prepare before it answers, and the decision at

@@ -1,19 +1,15 @@
 /**
  * A thread's calls to the partitions: the hot path of the embedded API. One asking thread.
  *
- *   get(key) ─> bytes in hand ─> slot + promise ─┬─> ring            window and ring have room
- *                                                └─> waiting calls   they have not, or others of the partition wait already
- *   reply ─────> slot ─> value ─> promise, room in the window ─> waiting calls go out
+ *   get(key) ─> bytes in hand ─> slot + promise ─> outbox ─> ring        key, value: scratch buffers, copied before it returns
+ *   reply ────> slot ─> value ─> promise           outbox: room in the window, waiting requests go out
  *
  * A call costs its promise with the two functions, and nothing else that the collector would have to find again: its other state
- * is in flat arrays (call-slots.ts), its key and value are in scratch buffers until they are in the ring. They are copied before
- * a method returns. Commands to one partition are carried out in the order asked.
- *
- * The window: at most `inFlightSizeMax` bytes of requests are under way, one alone whatever its size. At most
- * `waitingSizeMax` wait behind it; beyond, calls are refused with MILLRACE_BUSY, with nothing sent.
+ * is in flat arrays (call-slots.ts), its key and value are in scratch buffers until they are in the ring or wait (outbox.ts).
+ * Commands to one partition are carried out in the order asked.
  */
 import { assert } from '../base/assert.js';
-import { MillraceError } from '../base/errors.js';
+import type { MillraceError } from '../base/errors.js';
 import { waitingCallsSizeMax } from '../base/limits.js';
 import { BytesInHand, type Bytes as KeyOrValue } from '../command/checked-bytes.js';
 import {
@@ -31,17 +27,9 @@ import {
 } from '../command/command-format.js';
 import type { CommandPort, ReplySink } from '../command/command-port.js';
 import { type Asker, type Command, flagsOf, type Reply, requestSizeOf } from './asker.js';
-import {
-	type BatchOutcome,
-	CallSlots,
-	callBatch,
-	callManyReplies,
-	callManyValues,
-	callReply,
-	ownCopy,
-} from './call-slots.js';
-import { type Pressure, PressureBands, pressureOf } from './pressure.js';
-import { WaitingCalls, type WaitingRequest } from './waiting-calls.js';
+import { type BatchOutcome, CallSlots, callBatch, callManyReplies, callManyValues, callReply } from './call-slots.js';
+import { Outbox } from './outbox.js';
+import type { Pressure } from './pressure.js';
 
 /** The snapshot's sequence in a partition: for a read at a snapshot, which may throw. */
 export type SequenceOf = (partition: number) => number;
@@ -52,22 +40,13 @@ const alwaysTaken = new Set([opDecide, opForget, opReleaseSnapshot]);
 
 export class Calls implements Asker {
 	readonly partitionCount: number;
-	/** Hears when the pressure enters a band or leaves it. */
-	onPressure: (pressure: Pressure) => void = () => undefined;
-
 	/** What `takeKey` took: valid until the next call. For synchronous reads, too. */
 	readonly key = new BytesInHand();
 	readonly #value = new BytesInHand();
 	readonly #port: CommandPort;
 	readonly #sink: number;
 	readonly #slots = new CallSlots();
-	readonly #waiting: WaitingCalls;
-	readonly #inFlightSizeMax: number;
-	readonly #waitingSizeMax: number;
-	readonly #bands = new PressureBands();
-	#inFlightSize = 0;
-	/** The request that could not be sent last met a full ring, not a full window. */
-	#isRingFull = false;
+	readonly #outbox: Outbox;
 	/** Why the program's calls are refused, if they are. */
 	#refusal: (() => MillraceError) | undefined;
 	/** Why nothing is sent any more at all. */
@@ -80,11 +59,14 @@ export class Calls implements Asker {
 	 */
 	constructor(port: CommandPort, inFlightSizeMax: number, waitingSizeMax = waitingCallsSizeMax) {
 		this.#port = port;
-		this.#waitingSizeMax = waitingSizeMax;
 		this.partitionCount = port.partitionCount;
-		this.#inFlightSizeMax = inFlightSizeMax;
-		this.#waiting = new WaitingCalls(this.partitionCount);
 		this.#sink = port.register(this.#makeSink());
+		this.#outbox = new Outbox(port, this.#sink, inFlightSizeMax, waitingSizeMax);
+	}
+
+	/** Hears when the pressure enters a band or leaves it. */
+	set onPressure(listener: (pressure: Pressure) => void) {
+		this.#outbox.onPressure = listener;
 	}
 
 	/** Calls not answered yet. */
@@ -93,9 +75,7 @@ export class Calls implements Asker {
 	}
 
 	get pressure(): Pressure {
-		const isWaiting = this.#waiting.count > 0;
-		const windowShare = this.#inFlightSize / this.#inFlightSizeMax;
-		return pressureOf(windowShare, this.#waiting.size / this.#waitingSizeMax, isWaiting, !this.#isRingFull);
+		return this.#outbox.pressure;
 	}
 
 	partitionOf(key: Uint8Array, size = key.length): number {
@@ -149,7 +129,7 @@ export class Calls implements Asker {
 			if (this.#refusal !== undefined) throw this.#refusal();
 			if (!Array.isArray(keys)) throw new TypeError('getMany takes an array of keys');
 			// Nothing is written by it, so what is asked before a bad key is met does no harm.
-			if (this.#waiting.count > 0) this.#mustAdmit(keys.length * requestHeaderSize);
+			if (this.#outbox.isHolding) this.#outbox.mustAdmit(keys.length * requestHeaderSize);
 		} catch (error) {
 			return Promise.reject(error);
 		}
@@ -163,9 +143,9 @@ export class Calls implements Asker {
 				const sequence = sequenceOf === undefined ? 0 : sequenceOf(partition);
 				const flags = sequenceOf === undefined ? 0 : flagSequence;
 				const size = requestHeaderSize + commandSize(flags, this.key.size, 0);
-				if (this.#waiting.count > 0) this.#mustAdmit(size);
+				if (this.#outbox.isHolding) this.#outbox.mustAdmit(size);
 				this.#slots.setPartSize(slot, part, size);
-				this.#send(
+				this.#outbox.send(
 					slot,
 					part,
 					partition,
@@ -206,10 +186,24 @@ export class Calls implements Asker {
 	/** Tells the partition of the key in hand that it was read: its sliding expiry moves on. Nobody waits for it. */
 	touch(partition: number): void {
 		const size = requestHeaderSize + commandSize(0, this.key.size, 0);
-		if (this.#refusal !== undefined || this.#waiting.size + size > this.#waitingSizeMax) return;
+		if (this.#refusal !== undefined || !this.#outbox.hasRoom(size)) return;
 		this.#slots.addUnheard(size);
 		const { newest } = this.#slots;
-		this.#send(newest, 0, partition, opHas, 0, 0, this.key.bytes, this.key.size, noBytes, 0, 0, wishDefault, size);
+		this.#outbox.send(
+			newest,
+			0,
+			partition,
+			opHas,
+			0,
+			0,
+			this.key.bytes,
+			this.key.size,
+			noBytes,
+			0,
+			0,
+			wishDefault,
+			size,
+		);
 	}
 
 	ask(partition: number, command: Command): Promise<Reply> {
@@ -256,8 +250,7 @@ export class Calls implements Asker {
 		if (this.#end !== undefined) return;
 		this.#end = makeError;
 		this.#refusal = makeError;
-		this.#waiting.clear();
-		this.#inFlightSize = 0;
+		this.#outbox.clear();
 		this.#port.unregister(this.#sink);
 		if (this.#slots.count > 0) this.#slots.failAll(makeError());
 		this.#onIdle?.();
@@ -279,17 +272,7 @@ export class Calls implements Asker {
 
 	#mustTake(command: Command, size: number): void {
 		if (this.#end !== undefined) throw this.#end();
-		if (this.#waiting.count > 0 && !alwaysTaken.has(command.opcode)) this.#mustAdmit(size);
-	}
-
-	/** @throws MILLRACE_BUSY when so much waits that this has no place any more */
-	#mustAdmit(size: number): void {
-		if (this.#waiting.size + size <= this.#waitingSizeMax) return;
-		throw new MillraceError(
-			'MILLRACE_BUSY',
-			`${this.#waiting.count} calls of ${this.#waiting.size} bytes wait already, of ${this.#waitingSizeMax} that may: ` +
-				'await calls before making more, or use writer()',
-		);
+		if (this.#outbox.isHolding && !alwaysTaken.has(command.opcode)) this.#outbox.mustAdmit(size);
 	}
 
 	#start(
@@ -305,100 +288,49 @@ export class Calls implements Asker {
 	): Promise<unknown> {
 		const { bytes, size: keySize } = this.key;
 		const size = requestHeaderSize + commandSize(flags, keySize, valueSize);
-		if (this.#waiting.count > 0) this.#mustAdmit(size);
+		if (this.#outbox.isHolding) this.#outbox.mustAdmit(size);
 		const promise = this.#slots.add(kind, size);
 		const slot = this.#slots.newest;
-		this.#send(slot, 0, partition, opcode, flags, argument, bytes, keySize, value, valueSize, sequence, wish, size);
+		this.#outbox.send(
+			slot,
+			0,
+			partition,
+			opcode,
+			flags,
+			argument,
+			bytes,
+			keySize,
+			value,
+			valueSize,
+			sequence,
+			wish,
+			size,
+		);
 		return promise;
 	}
 
 	#sendCommand(slot: number, part: number, partition: number, command: Command, size: number): void {
 		const { opcode, argument = 0, key = noBytes, value = noBytes, sequence = 0, wish = wishDefault } = command;
 		const flags = flagsOf(command);
-		const { length } = key;
 		// biome-ignore format: one line for each half of the command
-		this.#send(
+		this.#outbox.send(
 			slot, part, partition, opcode, flags, argument,
-			key, length, value, value.length, sequence, wish, size,
+			key, key.length, value, value.length, sequence, wish, size,
 		);
-	}
-
-	/** Sends a request, or copies it and lets it wait. */
-	#send(
-		slot: number,
-		part: number,
-		partition: number,
-		opcode: number,
-		flags: number,
-		argument: number,
-		key: Uint8Array,
-		keySize: number,
-		value: Uint8Array,
-		valueSize: number,
-		sequence: number,
-		wish: number,
-		size: number,
-	): void {
-		const mayPass = this.#waiting.count === 0 || !this.#waiting.has(partition);
-		if (mayPass && this.#hasWindow(size)) {
-			const sink = this.#sink;
-			// biome-ignore format: one line for each half of the command
-			const isSent = this.#port.submit(
-				partition, sink, slot, part, opcode, flags, argument,
-				key, 0, keySize, value, 0, valueSize, sequence, wish,
-			);
-			this.#isRingFull = !isSent;
-			if (isSent) {
-				this.#inFlightSize += size;
-				return;
-			}
-		}
-		const own = { key: ownCopy(key, 0, keySize), value: ownCopy(value, 0, valueSize) };
-		const request: WaitingRequest = { slot, part, opcode, flags, argument, ...own, sequence, wish, size };
-		this.#waiting.add(partition, request, opcode === opDecide);
-		this.#notePressure();
-	}
-
-	#hasWindow(size: number): boolean {
-		return this.#inFlightSize + size <= this.#inFlightSizeMax || this.#inFlightSize === 0;
-	}
-
-	readonly #maybeSend = (partition: number, request: WaitingRequest): boolean => {
-		const { slot, part, opcode, flags, argument, key, value, sequence, wish, size } = request;
-		this.#isRingFull = false;
-		if (!this.#hasWindow(size)) return false;
-		// biome-ignore format: one line for each half of the command
-		const isSent = this.#port.submit(
-			partition, this.#sink, slot, part, opcode, flags, argument,
-			key, 0, key.length, value, 0, value.length, sequence, wish,
-		);
-		this.#isRingFull = !isSent;
-		if (isSent) this.#inFlightSize += size;
-		return isSent;
-	};
-
-	#drain(): void {
-		if (this.#waiting.count > 0) this.#waiting.drain(this.#maybeSend);
-		if (!this.#bands.isCalm) this.#notePressure();
-	}
-
-	#notePressure(): void {
-		const { pressure } = this;
-		if (this.#bands.note(pressure.level)) this.onPressure(pressure);
 	}
 
 	#makeSink(): ReplySink {
 		return {
 			onReply: (slot, part, status, kind, number, bytes, offset, size) => {
 				if (this.#end !== undefined) return;
-				this.#inFlightSize -= this.#slots.sizeOf(slot, part);
+				this.#outbox.onAnswered(this.#slots.sizeOf(slot, part));
 				this.#slots.settle(slot, part, status, kind, number, bytes, offset, size);
 			},
 			onRepliesEnd: () => {
-				this.#drain();
+				this.#outbox.drain();
 				if (this.#slots.count === 0) this.#onIdle?.();
 			},
-			onRoom: () => this.#drain(),
+			onRoom: () => this.#outbox.drain(),
 		};
 	}
 }

@@ -157,11 +157,11 @@ function lockDirectory(fileSystem: FileSystem, path: string, headPath: string): 
 	}
 	if (typeof held === 'string') {
 		const owner = held.trim();
-		const what =
+		const remedy =
 			owner === String(process.pid)
-				? `this process (${owner}): attach threads to that database (db.attachment()), or close it first`
-				: `process ${owner || 'unknown'}: one process at a time; connect to it instead, or stop it`;
-		throw new MillraceError('MILLRACE_LOCKED', `${path} is open in ${what}`);
+				? 'this one: attach threads to that database (db.attachment()), or close it first'
+				: 'one process at a time; connect to it instead, or stop it';
+		throw new MillraceError('MILLRACE_LOCKED', `${path} is open in process ${owner || 'unknown'}: ${remedy}`);
 	}
 	return held;
 }

@@ -127,8 +127,8 @@ export class Database extends KeyMethods implements Store {
 	}
 
 	/**
-	 * As snapshot, at once, for callers that cannot wait: when its `cut` is undefined, what is written from now on is not in it; when
-	 * its `ready` resolves, it can be read at.
+	 * As snapshot, at once, for callers that cannot wait: when its `cut` is undefined, what is written from now on is not in it;
+	 * when its `ready` resolves, it can be read at.
 	 */
 	snapshotSoon(): DatabaseSnapshot {
 		this.calls.mustBeOpen();

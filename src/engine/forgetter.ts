@@ -1,6 +1,6 @@
 /**
- * Lets coordinators forget decisions that everybody has carried out, durably: until then a partition that lost its part in a crash
- * would ask for it. Many at once, a little later: one barrier for each partition, then the ids.
+ * Lets coordinators forget decisions that everybody has carried out, durably: until then a partition that lost its part in a
+ * crash would ask for it. Many at once, a little later: one barrier for each partition, then the ids.
  *
  *   add ─ add ─ add ──(a pause, or many)──> opBarrier, synced, at all partitions concerned ──> opForget of each id
  *

@@ -1,7 +1,7 @@
 /**
  * The main thread's side of one partition: its rings, its two threads and their mail. Main thread only.
  */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { MillraceError } from '../base/errors.js';
 import { logRingSizeDefault, ringSizeDefault, youngGenerationSizeMb } from '../base/limits.js';
 import type { TransactionReport } from '../command/transaction.js';
@@ -264,6 +264,8 @@ export class PartitionLink {
 			reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
 		});
 		worker.on('exit', (exitCode) => {
+			// It may have said why just before, by another port: nobody orders the two.
+			this.#takeMail();
 			if (this.#isEnding || (what === 'log worker' && this.#isPoisoned)) return;
 			const text = `the ${what} of partition ${this.#options.partition} died (exit ${exitCode}): ${reason}`;
 			const error = new MillraceError('MILLRACE_WORKER_DIED', text);
@@ -276,6 +278,15 @@ export class PartitionLink {
 	/** The log thread stopped by itself and said why: the partition refuses writes and goes on serving reads. */
 	get #isPoisoned(): boolean {
 		return Atomics.load(new Int32Array(this.#memory.shared), sharedPoisonWord) !== 0;
+	}
+
+	/** What has come and was not heard yet. */
+	#takeMail(): void {
+		for (;;) {
+			const received = receiveMessageOnPort(this.#mail) as { message: MailToMain } | undefined;
+			if (received === undefined) return;
+			this.#onMail(received.message);
+		}
 	}
 
 	#onMail(message: MailToMain): void {

@@ -47,7 +47,9 @@ export class Scanner {
 	 * Entries in the order of their keys. Nothing is asked before the first `next`; unless a snapshot is given, it takes one then.
 	 * @throws TypeError for options that are unknown or of the wrong kind; MILLRACE_KEY_SIZE for a long bound
 	 */
-	scan({ snapshot, signal, ...selection }: StoreScanOptions = {}): ScanIterator {
+	scan(options: StoreScanOptions = {}): ScanIterator {
+		mustBeObject(options);
+		const { snapshot, signal, ...selection } = options;
 		const checked = checkScan(selection);
 		checkSignal(signal);
 		if (snapshot !== undefined) this.#snapshots.mustBeOurs(snapshot);
@@ -59,7 +61,9 @@ export class Scanner {
 	 * Live entries of a range: counted at one cut, or estimated as of now.
 	 * @throws TypeError, MILLRACE_KEY_SIZE as `scan`; MILLRACE_SNAPSHOT
 	 */
-	async count({ snapshot, signal, estimate, ...range }: CountOptions = {}): Promise<number> {
+	async count(given: CountOptions = {}): Promise<number> {
+		mustBeObject(given);
+		const { snapshot, signal, estimate, ...range } = given;
 		const { options } = checkScan(range, true);
 		checkSignal(signal);
 		if (estimate !== undefined && typeof estimate !== 'boolean') throw new TypeError('estimate is true or false');
@@ -133,4 +137,8 @@ export class Scanner {
 			pins.release();
 		}
 	}
+}
+
+function mustBeObject(options: unknown): void {
+	if (typeof options !== 'object' || options === null) throw new TypeError('options are an object');
 }

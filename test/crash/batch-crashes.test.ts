@@ -2,8 +2,8 @@
  * Batches over several partitions, crashed at every step: every position of the disk's journal is a moment at which the power may
  * have failed, with every legal disk (or a sample of them) after it. What must hold after recovery and settling:
  *
- *   each partition is where the live one was at some sequence, then what was in doubt is carried out as a whole or not at all
- *   each batch put a mark into all of its partitions: all marks are there or none; all if it was acknowledged, none if it was refused
+ *   each partition is where the live one was at some sequence; what was in doubt is then carried out as a whole or not at all
+ *   each batch put a mark into all of its partitions: all are there or none; all if it was acknowledged, none if refused
  *   nothing is locked, nothing is kept; a second crash while settling changes nothing of it
  *
  * MILLRACE_CRASH_STATES: crash states for each position (6 by default).
@@ -283,7 +283,7 @@ test('one batch after the other, crashed at every step and in every way', async 
 });
 
 for (const durability of ['always', 'interval', 'none'] as const) {
-	test(`two drivers and plain writes over the same keys, with durability '${durability}': no deadlock, no half, no loss`, async () => {
+	test(`two drivers and plain writes over the same keys, durability '${durability}': no deadlock, no half, no loss`, async () => {
 		const seed = testSeed(`batch-${durability}`);
 		await withTimers(async (passTime) => {
 			const scenario = new Scenario(optionsOf(seed, durability), passTime);

@@ -20,8 +20,7 @@ async function write(): Promise<void> {
 		partitions: 3,
 		durability: durability as 'always',
 		// Small, so that flushes and compactions are under way at most kills.
-		memtableSize: 64 * 1024,
-		segmentSize: 32 * 1024,
+		memtableSize: 1 << 20,
 	});
 	writeSync(ledger, 'open\n');
 	const run = async (group: number): Promise<void> => {

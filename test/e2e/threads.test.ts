@@ -82,14 +82,15 @@ test('a process that exits in the middle of everything leaves what was acknowled
 	const { code, text, stderr } = await run(
 		`const [count] = await once(worker, 'message'); console.log(String(count)); process.exit(3);`,
 		`for (let i = 0; ; i++) {
-			await Promise.all([db.put('k' + i, 'v'), db.batch([{ type: 'put', key: 'a' + i, value: '' }, { type: 'put', key: 'b' + i, value: '' }])]);
+			const pair = ['a', 'b'].map((name) => ({ type: 'put', key: name + i, value: '' }));
+			await Promise.all([db.put('k' + i, 'v'), db.batch(pair)]);
 			if (i === 50) parentPort.postMessage(i);
 		}`,
 	);
 	assert.deepEqual([code, text, stderr], [3, '50', '']);
 });
 
-test('a process that is killed amid batches over partitions, in two threads: each is there as a whole or not at all', async () => {
+test('killed amid batches over partitions, in two threads: each batch is there as a whole or not at all', async () => {
 	using directory = new TemporaryDirectory();
 	for (let round = 0; round < 4; round++) {
 		const opener = `${batches} write(db, 'opener'); await once(worker, 'message'); process.kill(process.pid, 'SIGKILL');`;

@@ -93,6 +93,30 @@ describe('abstract-level', () => {
 		});
 	}
 
+	test('a snapshot is cut when it is taken, also while batches over several partitions are under way', async () => {
+		using directory = new TemporaryDirectory();
+		const level = new MillraceLevel(join(directory.path, 'db'), { ...small, partitions: 3 });
+		const names = Array.from({ length: 9 }, (_, i) => `key ${i}`);
+		const put = (round: number) => level.batch(names.map((key) => ({ type: 'put', key, value: String(round) })));
+		await put(0);
+		for (let round = 1; round <= 60; round++) {
+			const isBusy = round % 2 === 0;
+			const underWay = isBusy ? put(round) : await put(round);
+			const snapshot = level.snapshot();
+			const keys = level.keys();
+			const later = [level.put('later', String(round)), level.put('key 3', 'later'), level.del('key 5')];
+			const seen = new Set(await level.getMany(names, { snapshot }));
+			// A batch under way lies before the cut as a whole, or behind it.
+			assert.equal(seen.size, 1, [...seen].join(' '));
+			assert.ok(seen.has(String(round)) || (isBusy && seen.has(String(round - 1))), [...seen].join(' '));
+			assert.notEqual(await level.get('later', { snapshot }), String(round));
+			assert.ok((await keys.all()).includes('key 5'));
+			await Promise.all([underWay, ...later, snapshot.close()]);
+			await put(round);
+		}
+		await level.close();
+	});
+
 	test('what its suite says about opening, on directories', async (t) => {
 		using directory = new TemporaryDirectory();
 		let made = 0;

@@ -1,13 +1,14 @@
 /**
- * Several partitions over one simulated disk, and drivers of batches over them: the real BatchCommitter and settleInDoubt, with every
- * order of what happens beside them up to a seed.
+ * Several partitions over one simulated disk, and drivers of batches over them: the real BatchCommitter and settleInDoubt, with
+ * every order of what happens beside them up to a seed.
  *
  *   drivers ─ask─> a queue for each partition ─take─> Partition ─log─> LogExecutor ─> the reply leaves ─> drivers go on
  *                                                └─> jobs
  *
- * One action at a time, by chance: carry out what a partition was asked, run its log, run one of its jobs. A model runs along with
- * each partition, by sequence, so that any recovered state can be compared. Requests keep the order of the partition's loop: a
- * decision passes everything; a write that waits for a lock holds up those behind it, and a prepare behind it is told BUSY.
+ * One action at a time, by chance: carry out what a partition was asked, run its log, run one of its jobs. A model runs along
+ * with each partition, by sequence, so that any recovered state can be compared. Requests keep the order of the partition's
+ * loop: a decision passes everything; a write that waits for a lock holds up those behind it, and a prepare behind it is told
+ * BUSY.
  */
 import assert from 'node:assert/strict';
 import { codeOf, MillraceError, statusNotFound, statusOk } from '../../src/base/errors.js';

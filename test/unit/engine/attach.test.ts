@@ -65,7 +65,7 @@ async function untilNobodyIsAttached(engine: Engine): Promise<void> {
 	while (engine.attachmentStatistics.threadCount > 0 || engine.attachmentStatistics.portCount > 0) await nextTurn();
 }
 
-test('an attached database does what the opener’s does; it is detached by close, and attached again by another ticket', async () => {
+test('an attached database does what the opener’s does; close detaches it, another ticket attaches again', async () => {
 	using directory = new TemporaryDirectory();
 	await using db = await open(directory.path, small);
 	for (let round = 0; round < 3; round++) {

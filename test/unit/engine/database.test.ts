@@ -102,6 +102,7 @@ test('misuse rejects with a TypeError, sizes with a code; nothing throws and not
 		{ partitions: 0 },
 		{ partitions: 65 },
 		{ memtableSize: 1 },
+		{ inFlightSizeMax: 1 },
 		{ durability: 'often' },
 		{ nosuch: 1 },
 	]) {

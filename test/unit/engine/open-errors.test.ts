@@ -56,7 +56,12 @@ test('what is wrong with the directory itself', async () => {
 	await fill(path);
 	{
 		await using _held = await open(path);
-		await mustRefuse(path, 'MILLRACE_LOCKED', [path, `this process (${process.pid})`, 'db.attachment()', 'close it']);
+		await mustRefuse(path, 'MILLRACE_LOCKED', [
+			path,
+			`process ${process.pid}: this one`,
+			'db.attachment()',
+			'close it',
+		]);
 	}
 	await mustRefuse(path, 'MILLRACE_PARTITION_COUNT', [path, '2 partitions, not 3', 'Leave the option out'], {
 		partitions: 3,

@@ -53,5 +53,5 @@ test('bounds at the edges of all keys', () => {
 	assert.equal(bounds({ gte: 'b', lt: 'a' }), undefined);
 	assert.equal(bounds({ gt: Buffer.alloc(keySizeMax, 0xff) }), undefined, 'no key is above the last');
 	assert.deepEqual(bounds({ lte: Buffer.alloc(keySizeMax, 0xff) }), ['', '']);
-	assert.throws(() => commandRangeOf({ limit: 1 } as object), TypeError);
+	for (const bad of [{ limit: 1 }, 5, true, 'a', null]) assert.throws(() => commandRangeOf(bad as object), TypeError);
 });

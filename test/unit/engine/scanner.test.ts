@@ -201,7 +201,16 @@ test('misuse throws at once; a closed database ends scans; nothing is asked befo
 	const { scanner, snapshots, partitions, write } = makeWorld(1, 3);
 	const other = makeWorld(2, 3);
 	for (let i = 0; i < 50; i++) write();
-	const bad: unknown[] = [{ gt: 'a', gte: 'b' }, { limit: -1 }, { limt: 1 }, { signal: {} }, { reverse: 1 }, { lt: 5 }];
+	const bad: unknown[] = [
+		{ gt: 'a', gte: 'b' },
+		{ limit: -1 },
+		{ limt: 1 },
+		{ signal: {} },
+		{ reverse: 1 },
+		{ lt: 5 },
+		5,
+		null,
+	];
 	for (const options of bad) assert.throws(() => scanner.scan(options as StoreScanOptions), TypeError);
 	const foreign = await other.snapshots.acquire();
 	assert.throws(() => scanner.scan({ snapshot: foreign }), TypeError);

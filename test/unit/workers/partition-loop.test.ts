@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { MillraceError, statusNotFound, statusOf, statusOk } from '../../../src/base/errors.js';
+import { Prng } from '../../../src/base/prng.js';
 import { BatchWriter } from '../../../src/command/batch.js';
 import {
 	flagArgument,
@@ -292,4 +293,30 @@ test('what makes no sense is answered with a code, and changes nothing', () => {
 	assert.equal(notFound.status, statusNotFound);
 	assert.equal(rig.host.partition.lastSequence, 1);
 	assert.equal(rig.ask({ opcode: opScan }).text.length, pageHeaderSize + 24 + 2);
+});
+
+test('main hears that puts are refused for want of space, and that they are taken again, once for each change', () => {
+	const rig = new LoopRig({ diskBudget: 600 * 1024 });
+	/** Every other time that there is no space, and in between that there is. */
+	const isFullAsTold = (): boolean => {
+		const told = rig.mail.flatMap((mail) => (mail.type === 'diskFull' ? [mail.isFull] : []));
+		for (const [index, isFull] of told.entries()) assert.equal(isFull, index % 2 === 0);
+		return told.at(-1) === true;
+	};
+	// Tables take as many bytes as were written.
+	const prng = new Prng(1);
+	const put = (key: string): RigReply => {
+		const value = new Uint8Array(1000);
+		prng.fill(value, 0, value.length);
+		return rig.ask({ opcode: opPut, key, value });
+	};
+	let status: number = statusOk;
+	for (let i = 0; status === statusOk && i < 2000; i++) status = put(`key ${i}`).status;
+	assert.equal(status, statusOf('MILLRACE_DISK_FULL'));
+	assert.equal(isFullAsTold(), true);
+	assert.equal(rig.ask({ opcode: opDeleteRange }).status, statusOk);
+	rig.ask({ opcode: opCompact });
+	for (let i = 0; i < 5; i++) rig.settle();
+	assert.equal(isFullAsTold(), false);
+	assert.equal(rig.ask({ opcode: opPut, key: 'k', value: 'v' }).status, statusOk);
 });

@@ -45,7 +45,7 @@ export class CommandApplier {
 		return Memtable.couldHold(this.#memtableSize, keySize, valueSize) ? roomAfterRotation : roomNowhere;
 	}
 
-	/** As `prepare`, of a write that was just asked for: a batch is looked over first, and so is whether there are too many ranges. */
+	/** As `prepare`, of a write that was just asked for: a batch is looked over first, and how many ranges there are. */
 	prepareNew(sequence: number, nowMs: number, hash: number, bytes: Uint8Array, offset: number): number {
 		if (bytes[offset] === opBatch) {
 			const problem = maybeBatchProblem(bytes, offset);

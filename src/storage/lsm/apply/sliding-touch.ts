@@ -1,6 +1,6 @@
 /**
- * How a partition moves the expiry of a sliding entry on, after a read of it: with opTouch, which nobody else sends. Its bytes are
- * built here, in memory used again and again, and logged like any other command's. Partition's thread only.
+ * How a partition moves the expiry of a sliding entry on, after a read of it: with opTouch, which nobody else sends. Its bytes
+ * are built here, in memory used again and again, and logged like any other command's. Partition's thread only.
  */
 import { keySizeMax } from '../../../base/limits.js';
 import {

@@ -1,6 +1,6 @@
 /**
- * The state of batches over several partitions in one of them (command/transaction.ts): what is prepared here and not decided, and
- * what was decided here as the coordinator and may still be asked for by others.
+ * The state of batches over several partitions in one of them (command/transaction.ts): what is prepared here and not decided,
+ * and what was decided here as the coordinator and may still be asked for by others.
  *
  *   add ─> prepared: keys locked ──decide(commit)──> decided, if this is the coordinator ──forget──> gone
  *                                └─decide(abort)───> gone

@@ -46,7 +46,10 @@ export function readCurrent(fileSystem: FileSystem, directory: string): number {
 export function readManifest(fileSystem: FileSystem, directory: string, number: number): ManifestContents {
 	const path = `${directory}/${manifestFileName(number)}`;
 	if (!fileSystem.exists(path))
-		throw new MillraceError('MILLRACE_CORRUPT', `${path} is missing, though CURRENT names it: put it back, or restore a backup`);
+		throw new MillraceError(
+			'MILLRACE_CORRUPT',
+			`${path} is missing, though CURRENT names it: put it back, or restore a backup`,
+		);
 	return addUp(readWholeFile(fileSystem, path), path);
 }
 

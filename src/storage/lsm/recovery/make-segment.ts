@@ -1,6 +1,6 @@
 /**
- * The log segments of a partition that opens: which go on, and a new one if need be. Where the disk has no room for a whole one, a short one does, so that deletes have a
- * log to go to; nobody takes it for a spare.
+ * The log segments of a partition that opens: which go on, and a new one if need be. Where the disk has no room for a whole
+ * one, a short one does, so that deletes have a log to go to; nobody takes it for a spare.
  */
 import { systemCodeOf } from '../../../base/errors.js';
 import { segmentShortLeaves, segmentShortSizeMin } from '../../../base/limits.js';

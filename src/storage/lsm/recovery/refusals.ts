@@ -53,8 +53,8 @@ export function refuseStrays(fileSystem: FileSystem, directory: string, reader: 
 		if (id <= newestId || !reader.holdsGroups(id)) continue;
 		throw new MillraceError(
 			'MILLRACE_CORRUPT',
-			`${directory}/${segmentFileName(id)} holds data, though the manifest does not name it: the manifest's last record, or ${directory}/` +
-				'CURRENT, is lost. Restore a backup, or move that file away to give up what it holds',
+			`${directory}/${segmentFileName(id)} holds data, though the manifest does not name it: the manifest's last record, or ` +
+				`${directory}/CURRENT, is lost. Restore a backup, or move that file away to give up what it holds`,
 		);
 	}
 }

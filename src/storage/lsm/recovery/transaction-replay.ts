@@ -3,7 +3,7 @@
  *
  *   prepare        kept with the time it was evaluated at; logged again: its place in the log is a later one
  *   commit         the kept batch, as of that time, under the sequences the record takes; the coordinator keeps the decision
- *   abort          the batch is gone; one that is not known was prepared in a part of the log that is not needed any more
+ *   abort          the batch is gone; one that is not known was prepared in a part of the log that is gone as well
  *   kept decision  kept
  *
  * A replay that has more to hold than memory writes tables on the way, after which the log is read from behind them. What is still

@@ -10,8 +10,8 @@
  *
  *   P(bit is not set there | set here) = (1 - exp(y f - x)) / (1 - exp(-x)) * P(bit is not set there)
  *
- * Error: with 64 lines of some 50 keys, 1 to 2 % of the larger set, in either direction. A result below 0 stays so: cut off there,
- * what many sets hide of one would come out too high. Pure.
+ * Error: with 64 lines of some 50 keys, 1 to 2 % of the larger set, in either direction. A result below 0 stays so: cut off
+ * there, what many sets hide of one would come out too high. Pure.
  */
 
 import type { Filter } from './filter.js';

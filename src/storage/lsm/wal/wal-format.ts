@@ -16,8 +16,11 @@
  */
 import { align8, writeU32, writeU53 } from '../../../base/bytes.js';
 
-/** 2: groups may hold append, deleteRange, batch, touch and flagSequence, which a reader of version 1 does not know. */
-export const walFormatVersion = 2;
+/**
+ * 2: groups may hold append, deleteRange, batch, touch and flagSequence, which a reader of version 1 does not know.
+ * 3: and prepare and decide.
+ */
+export const walFormatVersion = 3;
 
 export const segmentMagic = 0x4c57_524d;
 export const segmentMagicOffset = 0;
