@@ -146,6 +146,7 @@ export const openOptionTable = {
 /** What the engine needs for a directory and options. @throws MILLRACE_OPTION */
 export function engineOptions(directory: string, options: OpenOptions = {}): EngineOptions {
 	if (typeof directory !== 'string' || directory === '') throw new TypeError('a directory is a path');
+	if (typeof options !== 'object' || options === null) throw new TypeError('options of open are an object');
 	checkOptions(openOptionTable, options, listenerNames);
 	for (const name of listenerNames) {
 		const listener: unknown = options[name];

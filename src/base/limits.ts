@@ -167,6 +167,10 @@ export const batchRetryCountMax = 1000;
 export const sharedViewTableCountMax = 65_536;
 /** Tables of one partition that one reading thread has open: each keeps a file, and some 0.5 MB of index and filter. */
 export const readerTableCountMax = 512;
+/** Share of a reading thread's cache that keeps rows, what is hot in tables; the rest keeps blocks. docs/decisions.md has figures. */
+export const rowCacheShare = Number(process.env.ROWSHARE ?? 0.75);
+/** Bytes of a row at most, key and value and 24: of a larger one the lookup is not what costs, and it drives out many. */
+export const cachedRowSizeMax = 4 * KiB;
 /** Milliseconds a synchronous read waits until what it found is durable: a log that takes longer is as good as stuck. */
 export const syncReadWaitMsMax = 30_000;
 /** Times a synchronous read begins anew because a memtable was given up under it: one is more than anybody will see. */

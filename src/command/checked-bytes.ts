@@ -108,10 +108,23 @@ export function mustBound(what: string, bound: Bytes | undefined): Uint8Array | 
 
 function mustBeBytes(what: string, given: Bytes): Uint8Array {
 	// The second question knows the arrays of other realms (vm contexts, test runners) as well.
-	if (given instanceof Uint8Array || types.isUint8Array(given)) return given;
+	if (given instanceof Uint8Array || types.isUint8Array(given)) {
+		if (given.length === 0 && isDetached(given)) throw new TypeError(`the ${what} was transferred away: nothing is left of it`);
+		return given;
+	}
 	if (typeof given !== 'string') throw new TypeError(`a ${what} is a string or a Uint8Array, not ${typeof given}`);
 	mustBeWellFormed(what, given);
 	return Buffer.from(given, 'utf8');
+}
+
+/** Only of interest where bytes are empty. Node 20 has no `ArrayBuffer.prototype.detached`, but takes no array of such a buffer. */
+function isDetached({ buffer }: Uint8Array): boolean {
+	if (buffer.byteLength > 0) return false;
+	try {
+		return new Uint8Array(buffer).length !== 0;
+	} catch {
+		return true;
+	}
 }
 
 /** Half a surrogate pair has no UTF-8: it would silently become another character, and two keys could become one. */

@@ -68,15 +68,17 @@ const abortNames = new Set(['signal']);
 
 interface BatchRow {
 	/** Properties without which it is none. */
-	readonly least: number;
+	readonly must: readonly string[];
 	readonly names: ReadonlySet<string>;
 }
 
+const keyNames = ['type', 'key'];
+const pairNames = [...keyNames, 'value'];
 const batchRows: Readonly<Record<BatchOperation['type'], BatchRow>> = {
-	put: { least: 3, names: new Set(['type', 'key', 'value', ...storePutNames].filter((name) => name !== 'durability')) },
-	append: { least: 3, names: new Set(['type', 'key', 'value', 'ifVersion']) },
-	delete: { least: 2, names: new Set(['type', 'key', 'ifVersion']) },
-	increment: { least: 2, names: new Set(['type', 'key', 'delta', 'ifVersion']) },
+	put: { must: pairNames, names: new Set([...pairNames, ...storePutNames].filter((name) => name !== 'durability')) },
+	append: { must: pairNames, names: new Set([...pairNames, 'ifVersion']) },
+	delete: { must: keyNames, names: new Set([...keyNames, 'ifVersion']) },
+	increment: { must: keyNames, names: new Set([...keyNames, 'delta', 'ifVersion']) },
 };
 
 /** The client's put. @throws TypeError for options that are unknown, out of range or exclude each other */
@@ -123,8 +125,9 @@ export function checkReadOptions(what: string, options: ReadOptions | undefined)
 export function checkBatchOperation(operation: BatchOperation): CheckedPutOptions {
 	const { type } = operation;
 	const row = batchRows[type];
-	// Nothing but what it must have, of which what is missing will be missed: the usual case, and a dear one to check.
-	return Object.keys(operation).length === row.least ? plain : checkPut(`a ${type} in a batch`, row.names, operation);
+	// As many as it must have, and these are all its own and not inherited: nothing else. The usual case, and a dear one to check.
+	const isPlain = Object.keys(operation).length === row.must.length && row.must.every((name) => Object.hasOwn(operation, name));
+	return isPlain ? plain : checkPut(`a ${type} in a batch`, row.names, operation);
 }
 
 /** @throws TypeError for a name that is not among them, and for options that are no object */

@@ -27,7 +27,7 @@ import { Batches } from './batches.js';
 import { Calls } from './calls.js';
 import type { DatabaseCheckpoint } from './checkpoint-directory.js';
 import { EncodedStore } from './encoded-store.js';
-import type { EncodingChoice, EncodingPair, InputOf, OutputOf } from './encodings.js';
+import type { Encoding, EncodingChoice, EncodingName, EncodingPair, InputOf, OutputOf } from './encodings.js';
 import { EpochGate } from './epoch-gate.js';
 import { KeyMethods } from './key-methods.js';
 import type { Pressure } from './pressure.js';
@@ -184,9 +184,24 @@ export class Database extends KeyMethods implements Store {
 
 	/**
 	 * The same database with keys and values in encodings: 'bytes', 'utf8', 'json', 'msgpack', or one's own. 'bytes' where none is
-	 * given.
+	 * given. The first three forms are there for encodings written in place: TypeScript then knows what their functions are given.
 	 */
+	withEncoding<KeyIn, KeyOut, ValueIn, ValueOut>(encodings: {
+		readonly key: Encoding<KeyIn, KeyOut>;
+		readonly value: Encoding<ValueIn, ValueOut>;
+	}): EncodedStore<KeyIn, KeyOut, ValueIn, ValueOut>;
+	withEncoding<ValueIn, ValueOut, K extends EncodingName = 'bytes'>(encodings: {
+		readonly key?: K;
+		readonly value: Encoding<ValueIn, ValueOut>;
+	}): EncodedStore<InputOf<K>, OutputOf<K>, ValueIn, ValueOut>;
+	withEncoding<KeyIn, KeyOut, V extends EncodingName = 'bytes'>(encodings: {
+		readonly key: Encoding<KeyIn, KeyOut>;
+		readonly value?: V;
+	}): EncodedStore<KeyIn, KeyOut, InputOf<V>, OutputOf<V>>;
 	withEncoding<K extends EncodingChoice = 'bytes', V extends EncodingChoice = 'bytes'>(
+		encodings: EncodingPair<K, V>,
+	): EncodedStore<InputOf<K>, OutputOf<K>, InputOf<V>, OutputOf<V>>;
+	withEncoding<K extends EncodingChoice, V extends EncodingChoice>(
 		encodings: EncodingPair<K, V>,
 	): EncodedStore<InputOf<K>, OutputOf<K>, InputOf<V>, OutputOf<V>> {
 		return new EncodedStore(this, encodings);

@@ -49,14 +49,15 @@ const noBytes = new Uint8Array(0);
 export abstract class KeyMethods {
 	/** When a write is acknowledged, unless it says otherwise itself. */
 	readonly durability: Durability;
-	protected readonly calls: Calls;
-	protected readonly snapshots: Snapshots;
+	/** Private, so that a database that is logged or inspected shows none of its buffers. */
+	readonly #calls: Calls;
+	readonly #snapshots: Snapshots;
 	readonly #syncReads: SyncReads;
 
 	constructor(session: Session, calls: Calls, snapshots: Snapshots) {
 		this.durability = session.durability;
-		this.calls = calls;
-		this.snapshots = snapshots;
+		this.#calls = calls;
+		this.#snapshots = snapshots;
 		this.#syncReads = new SyncReads(session, calls, (snapshot, partition) => snapshots.sequenceAt(snapshot, partition));
 	}
 
@@ -65,7 +66,7 @@ export abstract class KeyMethods {
 	/** @returns the value, or undefined when the key is absent or expired @throws MILLRACE_SNAPSHOT */
 	get(key: Bytes, options?: ReadOptions): Promise<Uint8Array | undefined> {
 		if (options !== undefined) return this.#read('get', callValue, opGet, key, options);
-		return this.calls.callKey(callValue, opGet, key) as Promise<Uint8Array | undefined>;
+		return this.#calls.callKey(callValue, opGet, key) as Promise<Uint8Array | undefined>;
 	}
 
 	/** Values in the order of the keys; undefined where there is none. Without a snapshot, each as it is when it is read. */
@@ -73,24 +74,24 @@ export abstract class KeyMethods {
 		return attempt(() => {
 			const snapshot = this.#snapshotOf('getMany', options);
 			const sequenceOf = snapshot === undefined ? undefined : this.#sequenceOf(snapshot);
-			return this.calls.getMany(keys, sequenceOf) as Promise<(Uint8Array | undefined)[]>;
+			return this.#calls.getMany(keys, sequenceOf) as Promise<(Uint8Array | undefined)[]>;
 		});
 	}
 
 	/** As get, with the entry's version and expiry. */
 	getEntry(key: Bytes, options?: ReadOptions): Promise<StoreEntry | undefined> {
-		if (options === undefined) return this.calls.callKey(callEntry, opGetEntry, key) as Promise<StoreEntry | undefined>;
+		if (options === undefined) return this.#calls.callKey(callEntry, opGetEntry, key) as Promise<StoreEntry | undefined>;
 		return this.#read('getEntry', callEntry, opGetEntry, key, options);
 	}
 
 	has(key: Bytes, options?: ReadOptions): Promise<boolean> {
-		if (options === undefined) return this.calls.callKey(callFound, opHas, key) as Promise<boolean>;
+		if (options === undefined) return this.#calls.callKey(callFound, opHas, key) as Promise<boolean>;
 		return this.#read('has', callFound, opHas, key, options);
 	}
 
 	/** Milliseconds since the epoch; 0: never; undefined: the key is absent. */
 	getExpiry(key: Bytes): Promise<number | undefined> {
-		return this.calls.callKey(callNumber, opGetExpiry, key) as Promise<number | undefined>;
+		return this.#calls.callKey(callNumber, opGetExpiry, key) as Promise<number | undefined>;
 	}
 
 	/**
@@ -119,14 +120,14 @@ export abstract class KeyMethods {
 	 */
 	put(key: Bytes, value: Bytes, options?: StorePutOptions): Promise<Written | undefined> {
 		if (options === undefined) {
-			return this.calls.callWrite(callVersion, opPut, 0, 0, key, value, 0, wishDefault) as Promise<Written>;
+			return this.#calls.callWrite(callVersion, opPut, 0, 0, key, value, 0, wishDefault) as Promise<Written>;
 		}
 		return attempt(() => this.#write(callVersion, opPut, key, value, checkStorePut(options), options));
 	}
 
 	/** @returns true when the key was there (and had the version asked for) */
 	delete(key: Bytes, options?: StoreWriteOptions): Promise<boolean> {
-		if (options === undefined) return this.calls.callKey(callFound, opDelete, key) as Promise<boolean>;
+		if (options === undefined) return this.#calls.callKey(callFound, opDelete, key) as Promise<boolean>;
 		return attempt(() => this.#write(callFound, opDelete, key, noBytes, checkStoreWrite('delete', options), options));
 	}
 
@@ -153,11 +154,19 @@ export abstract class KeyMethods {
 
 	// --- inside ---------------------------------------------------------------------------------------
 
+	protected get calls(): Calls {
+		return this.#calls;
+	}
+
+	protected get snapshots(): Snapshots {
+		return this.#snapshots;
+	}
+
 	#read<T>(what: string, kind: number, opcode: number, key: Bytes, options: ReadOptions | undefined): Promise<T> {
 		return attempt(() => {
 			const snapshot = this.#snapshotOf(what, options);
 			const sequenceOf = snapshot === undefined ? undefined : this.#sequenceOf(snapshot);
-			return this.calls.callKey(kind, opcode, key, sequenceOf) as Promise<T>;
+			return this.#calls.callKey(kind, opcode, key, sequenceOf) as Promise<T>;
 		});
 	}
 
@@ -172,18 +181,18 @@ export abstract class KeyMethods {
 		const wish = wishOf(options, this.durability);
 		const expiresAtMs = checked.isRelative ? expiresAtMsOf(checked, Date.now()) : checked.expiryMs;
 		const { flags, version } = checked;
-		return this.calls.callWrite(kind, opcode, flags, expiresAtMs, key, value, version, wish) as Promise<T>;
+		return this.#calls.callWrite(kind, opcode, flags, expiresAtMs, key, value, version, wish) as Promise<T>;
 	}
 
 	/** @throws TypeError for unknown options and for what is no snapshot of ours */
 	#snapshotOf(what: string, options: ReadOptions | undefined): Snapshot | undefined {
 		if (options === undefined) return undefined;
 		checkReadOptions(what, options);
-		return options.snapshot === undefined ? undefined : this.snapshots.mustBeOurs(options.snapshot);
+		return options.snapshot === undefined ? undefined : this.#snapshots.mustBeOurs(options.snapshot);
 	}
 
 	#sequenceOf(snapshot: Snapshot): SequenceOf {
-		return (partition) => this.snapshots.sequenceAt(snapshot, partition);
+		return (partition) => this.#snapshots.sequenceAt(snapshot, partition);
 	}
 }
 

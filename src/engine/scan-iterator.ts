@@ -185,7 +185,10 @@ export class ScanIterator implements AsyncIterableIterator<ScannedPair>, AsyncDi
 			this.#check();
 			return !this.#isOver;
 		} catch (error) {
+			const wasOver = this.#isOver;
 			this.#finish();
+			// What was let go of by `return` cannot be read any more: an end, and no error.
+			if (wasOver) return false;
 			throw error;
 		}
 	}

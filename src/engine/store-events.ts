@@ -32,15 +32,13 @@ export class StoreEvents {
 		this.#emitter.off(mustType(type), listener);
 	}
 
-	/** What a listener throws is the program's uncaught error, and not the trouble of whoever had something to tell. */
+	/**
+	 * Listeners hear of it in the next tick: what they do, calls and writes of this database included, must not happen in the
+	 * middle of what is told of. What they throw is the program's uncaught error, and nobody else's trouble.
+	 */
 	emit(event: StoreEvent): void {
-		try {
-			this.#emitter.emit(event.type, event);
-		} catch (error) {
-			process.nextTick(() => {
-				throw error;
-			});
-		}
+		if (this.#emitter.listenerCount(event.type) === 0) return;
+		process.nextTick(() => this.#emitter.emit(event.type, event));
 	}
 }
 

@@ -6,8 +6,8 @@
  *   abort          the batch is gone; one that is not known was prepared in a part of the log that is gone as well
  *   kept decision  kept
  *
- * A replay that has more to hold than memory writes tables on the way, after which the log is read from behind them. What is still
- * needed from before is then written down once more, at the end of the log (`writeCarried`), before a manifest says so.
+ * A replay that has more to hold than memory writes tables on the way, after which the log is read from behind them. What is
+ * still needed from before is then written down once more, at the end of the log (`writeCarried`), before a manifest says so.
  */
 import { assert } from '../../../base/assert.js';
 import { copyBytes, readU32, writeU53 } from '../../../base/bytes.js';

@@ -12,6 +12,7 @@ import {
 	arenaEntryBitsFor,
 	arenaGenerationWord,
 	arenaHeaderWords,
+	arenaKeyCountWord,
 	arenaRangeWord,
 	entryExpiryWords,
 	entryFirstWord,
@@ -56,6 +57,8 @@ export class ArenaReader {
 	 */
 	find(hash: number, key: Uint8Array, keyOffset: number, keySize: number, maxSequence: number): number {
 		const { words, bytes } = this;
+		// Counted before the slot is stored; plain, as the probes below. An empty memtable's slots are in no cache.
+		if (words[arenaKeyCountWord] === 0) return 0;
 		const tag = hash >>> this.#entryBits;
 		let index = hash & this.#slotMask;
 		for (let count = 0; count <= this.#slotMask; count++) {

@@ -66,7 +66,6 @@ export class PartitionReader implements SyncReader {
 	#observedSequence = 0;
 	#isClosed = false;
 	#arenaCount = 0;
-	#tableCount = 0;
 	#retryCount = 0;
 	#waitCount = 0;
 
@@ -95,7 +94,6 @@ export class PartitionReader implements SyncReader {
 	statistics(): Record<string, number> {
 		return {
 			readsInMemtables: this.#arenaCount,
-			readsInTables: this.#tableCount,
 			retries: this.#retryCount,
 			waitsForLog: this.#waitCount,
 			viewsTaken: this.#view.takeCount,
@@ -165,8 +163,7 @@ export class PartitionReader implements SyncReader {
 		if ((!isStored || found.valueSize > copiedSizeMax) && !this.#areIntact(arenaCount)) return tryAgain;
 		if (!isStored) {
 			// Tables may lack what is durable in favour of what is not: of them the newest is asked, and waited for.
-			isStored = this.#tables.find(hash, key, keyOffset, keySize, snapshot ?? Number.MAX_SAFE_INTEGER, found);
-			this.#tableCount++;
+			isStored = this.#tables.find(hash, key, keyOffset, keySize, snapshot, found);
 		}
 		const cover = this.#ranges.coverSequence(key, keyOffset, keySize, snapshot);
 		const isLive = this.#judge(isStored, cover, maxSequence, snapshot !== undefined);

@@ -6,12 +6,13 @@
  * first.
  */
 import { MillraceError, systemCodeOf } from '../../../base/errors.js';
-import { readerTableCountMax } from '../../../base/limits.js';
+import { readerTableCountMax, rowCacheShare } from '../../../base/limits.js';
 import type { FileSystem } from '../../../env/ports.js';
 import type { EntryView } from '../entry.js';
 import { tableFileName } from '../manifest/manifest-format.js';
 import { BlockCache } from '../table/block-cache.js';
 import { TableReader } from '../table/table-reader.js';
+import { RowCache, rowAbsent, rowFound } from './row-cache.js';
 import type { SharedViewCopy } from './shared-view-copy.js';
 
 /** The view is old: a table of it is no longer there. */
@@ -23,6 +24,7 @@ export class ReaderTables {
 	readonly #view: SharedViewCopy;
 	readonly #cacheSize: number;
 	#cache: BlockCache | undefined;
+	#rows: RowCache | undefined;
 	/** In the order they were opened. */
 	readonly #open = new Map<number, TableReader>();
 	/** By row of the view. */
@@ -32,6 +34,8 @@ export class ReaderTables {
 	#blockReadCount = 0;
 	#cacheHitCount = 0;
 	#openedCount = 0;
+	/** Keys looked for in tables. */
+	#findCount = 0;
 
 	constructor(fileSystem: FileSystem, directory: string, view: SharedViewCopy, cacheSize: number) {
 		this.#fileSystem = fileSystem;
@@ -45,6 +49,7 @@ export class ReaderTables {
 		const view = this.#view;
 		if (view.rowsVersion === this.#rowsVersion) return;
 		this.#rowsVersion = view.rowsVersion;
+		this.#rows?.forgetRows();
 		const byRow = new Array<TableReader | undefined>(view.tableCount).fill(undefined);
 		const present = new Set<number>();
 		for (let row = 0; row < view.tableCount; row++) {
@@ -57,7 +62,7 @@ export class ReaderTables {
 	}
 
 	/**
-	 * Newest version of a key with sequence <= maxSequence.
+	 * Newest version of a key, in any table or with a sequence <= that of the snapshot. Lent until the next call.
 	 * @param hash `keyHash` of the key
 	 * @returns false when no table has one @throws TableGone; what `TableReader.open` and `get` throw
 	 */
@@ -66,9 +71,29 @@ export class ReaderTables {
 		key: Uint8Array,
 		keyOffset: number,
 		keySize: number,
+		snapshot: number | undefined,
+		found: EntryView,
+	): boolean {
+		this.#rows ??= new RowCache(Math.floor(this.#cacheSize * rowCacheShare));
+		const rows = this.#rows;
+		const row = rows.find(hash, key, keyOffset, keySize, found);
+		// The newest of all is the newest at the snapshot, unless it came later.
+		if (row === rowFound && (snapshot === undefined || found.sequence <= snapshot)) return true;
+		if (row === rowAbsent) return false;
+		const isStored = this.#findStored(hash, key, keyOffset, keySize, snapshot ?? Number.MAX_SAFE_INTEGER, found);
+		if (snapshot === undefined) rows.admit(key, keyOffset, keySize, isStored, found);
+		return isStored;
+	}
+
+	#findStored(
+		hash: number,
+		key: Uint8Array,
+		keyOffset: number,
+		keySize: number,
 		maxSequence: number,
 		found: EntryView,
 	): boolean {
+		this.#findCount++;
 		const view = this.#view;
 		const { levelStarts } = view;
 		for (let row = 0; row < levelStarts[1]; row++) {
@@ -103,7 +128,9 @@ export class ReaderTables {
 			tablesOpened: this.#openedCount,
 			blocksRead: blockReadCount,
 			blocksCached: cacheHitCount,
+			readsInTables: this.#findCount,
 			cacheBytes: this.#cache?.stats.usedBytes ?? 0,
+			...this.#rows?.statistics(),
 		};
 	}
 
@@ -117,7 +144,7 @@ export class ReaderTables {
 		if (this.#open.size >= readerTableCountMax) this.#closeOldest();
 		const id = this.#view.tableId(row);
 		const path = `${this.#directory}/${tableFileName(id)}`;
-		this.#cache ??= new BlockCache(this.#cacheSize);
+		this.#cache ??= new BlockCache(this.#cacheSize - Math.floor(this.#cacheSize * rowCacheShare));
 		let table: TableReader;
 		try {
 			table = TableReader.open(this.#fileSystem, path, id, this.#cache);
