@@ -208,5 +208,23 @@ function refuseSmallBudget(options: OpenOptions, given: Record<string, number | 
  *   MILLRACE_DIRECTORY, MILLRACE_PARTITION_COUNT, MILLRACE_FORMAT_NEWER, MILLRACE_CORRUPT, MILLRACE_DISK_FULL
  */
 export async function open(directory: string, options: OpenOptions = {}): Promise<Database> {
-	return new Database(await Engine.start(engineOptions(directory, options)));
+	const database = new Database(await Engine.start(engineOptions(directory, options)));
+	closeAtEnd(database);
+	return database;
+}
+
+const opened = new Set<Database>();
+
+/**
+ * A program that has nothing left to do ends, with its databases open or not. They are closed before that: with durability 'none' or
+ * 'interval' the last writes are still on their way. What cannot be made durable then is an unhandled rejection.
+ */
+function closeAtEnd(database: Database): void {
+	if (!process.listeners('beforeExit').includes(closeOpened)) process.on('beforeExit', closeOpened);
+	opened.add(database);
+	database.once('closing', () => opened.delete(database));
+}
+
+function closeOpened(): void {
+	for (const database of opened) void database.close();
 }

@@ -11,6 +11,9 @@
  *
  * A cut is kept as a read under way is, so it is not counted among the snapshots, whose number is bounded, before it is claimed:
  * a write that sees a new epoch never fails of that. Partition's thread only; times are the partition's.
+ *
+ * At a cut no batch over several partitions is under way (the gate), unless it can come to no end here before the database is
+ * opened again: a log failed. It may be stored elsewhere, so such a cut is of no use to anybody.
  */
 import { MillraceError } from '../src/base/errors.js';
 import { epochCutAgeMaxMs, snapshotCountMax } from '../src/base/limits.js';
@@ -22,6 +25,8 @@ interface Cut {
 	/** What keeps it (SnapshotRegistry.beginRead). */
 	readonly reads: Map<number, number>;
 	readonly sinceMs: number;
+	/** A batch is prepared and will not be decided. */
+	readonly hasUndecided: boolean;
 	/** Epochs with this cut that nobody has claimed. */
 	unclaimedCount: number;
 }
@@ -52,7 +57,7 @@ export class EpochCuts {
 
 	/**
 	 * Pins the cut of an epoch as a snapshot, once for each epoch. @returns its sequence
-	 * @throws MILLRACE_SNAPSHOT when it is not kept (any more), MILLRACE_BUSY when too many snapshots are held
+	 * @throws MILLRACE_SNAPSHOT when it is not kept (any more), MILLRACE_BUSY when too many snapshots are held; MILLRACE_POISONED
 	 */
 	claim(epoch: number): number {
 		this.look();
@@ -64,6 +69,10 @@ export class EpochCuts {
 			throw new MillraceError('MILLRACE_SNAPSHOT', text);
 		}
 		try {
+			if (cut.hasUndecided) {
+				const text = 'a log failed while a batch over several partitions was under way, and half of it may be stored';
+				throw new MillraceError('MILLRACE_POISONED', `${text}: open the database again`);
+			}
 			pins.acquire(cut.sequence, maintenance.nowMs);
 		} finally {
 			this.#letGo(epoch, cut);
@@ -86,12 +95,14 @@ export class EpochCuts {
 	}
 
 	#note(epoch: number): void {
-		const { pins, lastSequence, maintenance } = this.#partition;
+		const { pins, lastSequence, maintenance, transactions } = this.#partition;
 		const count = Math.min((epoch - this.#seen) | 0, snapshotCountMax);
 		this.#seen = epoch;
 		if (count <= 0) return;
 		const reads = pins.beginRead(lastSequence);
-		const cut: Cut = { sequence: lastSequence, reads, sinceMs: maintenance.nowMs, unclaimedCount: count };
+		const hasUndecided = transactions.count > 0;
+		const sinceMs = maintenance.nowMs;
+		const cut: Cut = { sequence: lastSequence, reads, sinceMs, hasUndecided, unclaimedCount: count };
 		for (let age = count - 1; age >= 0; age--) this.#cuts.set((epoch - age) | 0, cut);
 	}
 

@@ -6,7 +6,7 @@
  * A failure is final: it is noted in the shared words, the partition's thread is woken to tell those who wait, and this
  * thread ends without touching the disk again.
  */
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { MillraceError, systemCodeOf } from '../src/base/errors.js';
 import { writePoison } from '../src/command/poison-note.js';
 import {
@@ -23,6 +23,8 @@ import { LogExecutor } from '../src/storage/lsm/wal/log-executor.js';
 import { runWithRounds } from './event-loop-round.js';
 import { LogChannels } from './log-channels.js';
 
+// All modules are loaded: from now on the thread may be ended.
+parentPort?.postMessage('loaded');
 const boot = workerData as LogBoot;
 const { memory } = boot;
 const words = new Int32Array(memory.shared);

@@ -14,20 +14,29 @@ export interface ReaderWork {
 	readonly barrier: SharedArrayBuffer;
 }
 
+export interface ReaderResult {
+	/** Reads in a second, by round. */
+	readonly rates: readonly number[];
+	/** CPU time of the process during a round, of all threads: nanoseconds for a read of one of them. */
+	readonly cpuNs: readonly number[];
+}
+
 export function keyText(number: number): string {
 	return `key:${String(number).padStart(12, '0')}`;
 }
 
-function run({ memory, entryCount, valueSize, roundCount, threadCount, barrier }: ReaderWork): number[] {
+function run({ memory, entryCount, valueSize, roundCount, threadCount, barrier }: ReaderWork): ReaderResult {
 	const reader = new PartitionReader(new NodeFileSystem(), memory);
 	const arrived = new Int32Array(barrier);
 	const keys = Array.from({ length: entryCount }, (_, i) => keyText((i * 7919) % entryCount));
 	const scratch = Buffer.alloc(64);
 	const rates: number[] = [];
+	const cpuNs: number[] = [];
 	// The first round warms up.
 	for (let round = 0; round <= roundCount; round++) {
 		Atomics.add(arrived, 0, 1);
 		while (Atomics.load(arrived, 0) < (round + 1) * threadCount);
+		const startCpu = process.cpuUsage();
 		const start = process.hrtime.bigint();
 		for (let i = 0; i < entryCount; i++) {
 			const key = keys[i];
@@ -35,10 +44,14 @@ function run({ memory, entryCount, valueSize, roundCount, threadCount, barrier }
 			const value = reader.get(scratch, 0, key.length);
 			if (value?.length !== valueSize) throw new Error('lost');
 		}
-		if (round > 0) rates.push(entryCount / (Number(process.hrtime.bigint() - start) / 1e9));
+		const tookNs = Number(process.hrtime.bigint() - start);
+		const { user, system } = process.cpuUsage(startCpu);
+		if (round === 0) continue;
+		rates.push(entryCount / (tookNs / 1e9));
+		cpuNs.push(((user + system) * 1000) / (entryCount * threadCount));
 	}
 	reader.close();
-	return rates;
+	return { rates, cpuNs };
 }
 
 if (!isMainThread) parentPort?.postMessage(run(workerData as ReaderWork));

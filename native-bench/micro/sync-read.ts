@@ -1,6 +1,6 @@
 /**
- * Synchronous reads by themselves: PartitionReader from keys as strings to values as bytes, out of a memtable, out of cached
- * blocks and out of files in the page cache, by one thread and by two at once. Nothing is written meanwhile.
+ * Synchronous reads by themselves: PartitionReader from keys as strings to values as bytes, out of a memtable, out of
+ * rows kept of a table, and out of files in the page cache, by one thread and by two at once. Nothing is written meanwhile.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ import { createStorageMemory, storageMemorySizes } from '../../src/storage/lsm/s
 import { TableReader } from '../../src/storage/lsm/table/table-reader.js';
 import { flushMemtable } from '../../src/storage/lsm/upkeep/jobs.js';
 import { isTiny, printHeader, printRounds } from './harness.js';
-import { keyText, type ReaderWork } from './sync-read-worker.js';
+import { keyText, type ReaderResult, type ReaderWork } from './sync-read-worker.js';
 
 const entryCount = isTiny ? 1000 : 200_000;
 const roundCount = isTiny ? 2 : 6;
@@ -53,20 +53,21 @@ function makeMemory(isInTable: boolean, blockCacheSize: number): SyncReaderMemor
 	return { partition: 0, directory, shared, view: memory.view, arenas: memory.arenas, blockCacheSize };
 }
 
-/** Rates of each round, of all threads together. */
-async function readBy(threadCount: number, memory: SyncReaderMemory): Promise<number[]> {
+/** The rates of each round are those of all threads together. */
+async function readBy(threadCount: number, memory: SyncReaderMemory): Promise<ReaderResult> {
 	const barrier = new SharedArrayBuffer(4);
 	const work: ReaderWork = { memory, entryCount, valueSize, roundCount, threadCount, barrier };
-	const rates = await Promise.all(
+	const results = await Promise.all(
 		Array.from({ length: threadCount }, () => {
 			const worker = new Worker(new URL('./sync-read-worker.js', import.meta.url), { workerData: work });
-			return new Promise<number[]>((resolve, reject) => worker.on('message', resolve).on('error', reject));
+			return new Promise<ReaderResult>((resolve, reject) => worker.on('message', resolve).on('error', reject));
 		}),
 	);
-	return rates[0].map((_, round) => rates.reduce((sum, own) => sum + own[round], 0));
+	const rates = results[0].rates.map((_, round) => results.reduce((sum, own) => sum + own.rates[round], 0));
+	return { rates, cpuNs: results[0].cpuNs };
 }
 
-function median(rates: number[]): number {
+function median(rates: readonly number[]): number {
 	return [...rates].sort((a, b) => a - b)[rates.length >> 1];
 }
 
@@ -77,15 +78,16 @@ printHeader(
 try {
 	for (const [name, isInTable, cacheSize] of [
 		['memtable', false, 0],
-		['cached blocks', true, 128 << 20],
+		['rows of a table', true, 128 << 20],
 		['files', true, 256 << 10],
 	] as const) {
 		const memory = makeMemory(isInTable, cacheSize);
 		const one = await readBy(1, memory);
 		const two = await readBy(2, memory);
-		printRounds(`${name}: one thread`, one);
-		printRounds(`${name}: two threads`, two);
-		console.log(`${name}: two / one ${(median(two) / median(one)).toFixed(2)}`);
+		printRounds(`${name}: one thread`, one.rates);
+		printRounds(`${name}: two threads`, two.rates);
+		const cpuNs = `${median(one.cpuNs).toFixed(0)} ns, ${median(two.cpuNs).toFixed(0)} ns when two read at once`;
+		console.log(`${name}: two / one ${(median(two.rates) / median(one.rates)).toFixed(2)}; CPU for a read ${cpuNs}`);
 	}
 } finally {
 	rmSync(directory, { recursive: true });

@@ -154,6 +154,8 @@ export const waitingCallsSizeMax = 256 * MiB;
 export const replyBacklogSizeMax = 64 * MiB;
 /** Milliseconds a partition keeps its share of a snapshot over all partitions for an asker who may have died. */
 export const epochCutAgeMaxMs = 30_000;
+/** Milliseconds a snapshot waits for the batches of other threads, one of which may be blocked: they take some 10 ms. */
+export const gateWaitMsMax = 30_000;
 /**
  * Bytes of requests that wait in a partition while a batch over several partitions is undecided there: its decision may be behind
  * them in a ring, so they are taken. Room for two threads with everything they may have under way.
@@ -167,9 +169,9 @@ export const batchRetryCountMax = 1000;
 export const sharedViewTableCountMax = 65_536;
 /** Tables of one partition that one reading thread has open: each keeps a file, and some 0.5 MB of index and filter. */
 export const readerTableCountMax = 512;
-/** Share of a reading thread's cache that keeps rows, what is hot in tables; the rest keeps blocks. docs/decisions.md has figures. */
-export const rowCacheShare = Number(process.env.ROWSHARE ?? 0.75);
-/** Bytes of a row at most, key and value and 24: of a larger one the lookup is not what costs, and it drives out many. */
+/** Share of a reading thread's cache for rows, what is hot in tables; the rest is for blocks. docs/decisions.md has figures. */
+export const rowCacheShare = 0.75;
+/** Bytes of a row at most, key, value and header: of a larger one the lookup is not what costs, and it drives out many. */
 export const cachedRowSizeMax = 4 * KiB;
 /** Milliseconds a synchronous read waits until what it found is durable: a log that takes longer is as good as stuck. */
 export const syncReadWaitMsMax = 30_000;

@@ -9,12 +9,12 @@ import { Packr, Unpackr } from 'msgpackr';
 import { MillraceError } from '../base/errors.js';
 
 const packer = new Packr({ useRecords: false, encodeUndefinedAsNil: true });
-const unpacker = new Unpackr({
-	useRecords: false,
-	mapsAsObjects: true,
-	int64AsType: 'number',
-	copyBuffers: true,
-});
+const plain = { useRecords: false, mapsAsObjects: true, copyBuffers: true };
+/** Of messages: nothing in them needs more than 53 bits, and a bigint would surprise whoever reads them. */
+const unpacker = new Unpackr({ ...plain, int64AsType: 'number' });
+/** Of a program's values: exact, so a bigint where a number is not. */
+// Msgpackr's types do not name 'auto', which its page and code do.
+const exactUnpacker = new Unpackr({ ...plain, int64AsType: 'auto' as 'bigint' });
 
 /** @param value made of null, booleans, numbers, strings, bytes, arrays and plain objects */
 export function packMessage(value: unknown): Uint8Array {
@@ -26,8 +26,17 @@ export function packMessage(value: unknown): Uint8Array {
  * @throws MillraceError MILLRACE_PROTOCOL when the bytes are not exactly one value
  */
 export function unpackMessage(bytes: Uint8Array, offset = 0, size = bytes.length - offset): unknown {
+	return unpackWith(unpacker, bytes.slice(offset, offset + size));
+}
+
+/** A program's value. Whole numbers beyond 53 bits are bigints. @throws MillraceError MILLRACE_PROTOCOL as unpackMessage */
+export function unpackValue(bytes: Uint8Array): unknown {
+	return unpackWith(exactUnpacker, bytes.slice());
+}
+
+function unpackWith(unpackr: Unpackr, bytes: Uint8Array): unknown {
 	try {
-		return unpacker.unpack(bytes.slice(offset, offset + size));
+		return unpackr.unpack(bytes);
 	} catch (cause) {
 		throw new MillraceError('MILLRACE_PROTOCOL', 'bytes that should be one msgpack value are not', { cause });
 	}

@@ -109,7 +109,8 @@ export function mustBound(what: string, bound: Bytes | undefined): Uint8Array | 
 function mustBeBytes(what: string, given: Bytes): Uint8Array {
 	// The second question knows the arrays of other realms (vm contexts, test runners) as well.
 	if (given instanceof Uint8Array || types.isUint8Array(given)) {
-		if (given.length === 0 && isDetached(given)) throw new TypeError(`the ${what} was transferred away: nothing is left of it`);
+		if (given.length === 0 && isDetached(given))
+			throw new TypeError(`the ${what} was transferred away: nothing is left of it`);
 		return given;
 	}
 	if (typeof given !== 'string') throw new TypeError(`a ${what} is a string or a Uint8Array, not ${typeof given}`);

@@ -126,7 +126,8 @@ export function checkBatchOperation(operation: BatchOperation): CheckedPutOption
 	const { type } = operation;
 	const row = batchRows[type];
 	// As many as it must have, and these are all its own and not inherited: nothing else. The usual case, and a dear one to check.
-	const isPlain = Object.keys(operation).length === row.must.length && row.must.every((name) => Object.hasOwn(operation, name));
+	const isPlain =
+		Object.keys(operation).length === row.must.length && row.must.every((name) => Object.hasOwn(operation, name));
 	return isPlain ? plain : checkPut(`a ${type} in a batch`, row.names, operation);
 }
 

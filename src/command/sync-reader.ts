@@ -27,7 +27,7 @@ export interface SyncReader {
 	 * reads tells the partition by an opHas. False for reads at a snapshot.
 	 */
 	readonly wantsTouch: boolean;
-	/** Counters, for statistics: reads from memtables, from cached blocks, from files; retries. */
+	/** Counters, for statistics: reads from memtables, from kept rows, from cached blocks, from files; retries. */
 	statistics(): Record<string, number>;
 	/** Closes files. */
 	close(): void;
@@ -42,7 +42,7 @@ export interface SyncReaderMemory {
 	/** Where the partition says what a reader has to look at. */
 	readonly view: SharedArrayBuffer;
 	readonly arenas: readonly SharedArrayBuffer[];
-	/** Bytes of decompressed blocks each thread may keep of this partition. */
+	/** Bytes of rows and decompressed blocks each thread may keep of this partition. */
 	readonly blockCacheSize: number;
 }
 

@@ -43,6 +43,9 @@ interface Inbox {
 	onClose: () => void;
 }
 
+/** False when nobody listens, or it is closed. The types do not know of it. */
+type ReferencedPort = MessagePort & { hasRef(): boolean };
+
 /** An attachment's port takes one hello: a second one would hear what was meant for the first. */
 const usedPorts = new WeakSet<MessagePort>();
 
@@ -117,6 +120,8 @@ export class AttachedSession implements Session {
 			};
 			control.on('message', (message: MessageToThread) => inbox.onMessage(message));
 			control.on('close', () => inbox.onClose());
+			// Of one that is closed already nothing will be heard, not even that.
+			if (!(control as ReferencedPort).hasRef()) inbox.onClose();
 			post(control, { type: 'hello' });
 		});
 	}

@@ -107,9 +107,14 @@ export class Attachments {
 	refuse(error: MillraceError): void {
 		if (this.#end !== undefined) return;
 		this.#end = error;
-		// Their ports stay open: whoever says hello later finds the answer there.
 		for (const [port, thread] of this.#ports) {
-			if (thread === undefined) post(port, { type: 'refused', error: plainErrorOf(error) });
+			if (thread !== undefined) continue;
+			// It stays open: whoever says hello later finds the answer there. It may do so for ever, and keeps nothing else in memory.
+			post(port, { type: 'refused', error: plainErrorOf(error) });
+			port.removeAllListeners();
+			port.on('message', ignore);
+			port.unref();
+			this.#ports.delete(port);
 		}
 	}
 
@@ -203,6 +208,10 @@ export class Attachments {
 
 function attachedPartition(link: PartitionLink, { memory, askerPorts }: MadeChannel): AttachedPartition {
 	return { directory: link.directory, memory, ...link.askerMemory, ...link.storageMemory, ...askerPorts };
+}
+
+function ignore(): void {
+	// A hello, which has its answer.
 }
 
 function post(port: MessagePort, message: MessageToThread, transferList: MessagePort[] = []): void {

@@ -8,12 +8,11 @@
  * So what a writer waits for next never waits behind what takes long: a segment not behind flushes, a flush not behind
  * compactions, however many there are.
  */
-import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { youngGenerationSizeMb } from '../base/limits.js';
+import { threadArguments, whenAllLoaded, whenLoaded } from './thread-loading.js';
 
 /** Fewest threads: one for each of the three. They share processors where these are fewer. */
 const threadCountMin = 3;
@@ -21,8 +20,6 @@ const threadCountMin = 3;
 const threadCountMax = 8;
 /** An idle thread ends after this. */
 const idleTimeoutMs = 10_000;
-/** A thread that has not loaded its modules by then never will. */
-const loadTimeoutMs = 5000;
 
 interface Task {
 	readonly directory: string;
@@ -57,7 +54,7 @@ export class BackgroundPool {
 	readonly #waitingFlushes: WaitingTask[] = [];
 	readonly #waitingSlow: WaitingTask[] = [];
 	/** Settles when a thread has loaded its modules, or has ended. */
-	readonly #loaded = new WeakMap<Worker, Promise<unknown>>();
+	readonly #loaded = new WeakMap<Worker, Promise<void>>();
 	#isClosed = false;
 
 	constructor(workerUrl: URL) {
@@ -71,6 +68,7 @@ export class BackgroundPool {
 			recordTiming: false,
 			resourceLimits: { maxYoungGenerationSizeMb: youngGenerationSizeMb },
 			atomics: 'disabled',
+			...threadArguments,
 		});
 		this.#noteThreads();
 	}
@@ -97,29 +95,19 @@ export class BackgroundPool {
 
 	/**
 	 * Ends the threads; a job under way is cut off, which leaves nothing to repair. Threads that are being started get to load
-	 * their modules first: ended in the middle of that, they take the whole process with them (Node.js 20, "IsGraphAsync").
+	 * their modules first.
 	 */
 	async close(): Promise<void> {
 		this.#isClosed = true;
 		this.#startWaiting();
-		const giveUp = new AbortController();
-		const loading = this.#pool.threads.map((thread) => this.#loaded.get(thread) ?? Promise.resolve());
-		await Promise.race([
-			Promise.all(loading),
-			sleep(loadTimeoutMs, undefined, { signal: giveUp.signal }).catch(() => {}),
-		]);
-		giveUp.abort();
+		await whenAllLoaded(this.#pool.threads.map((thread) => this.#loaded.get(thread) ?? Promise.resolve()));
 		await this.#pool.destroy();
 	}
 
 	/** The first message of a thread says that it is ready. */
 	#noteThreads(): void {
 		for (const thread of this.#pool.threads) {
-			if (this.#loaded.has(thread)) continue;
-			this.#loaded.set(
-				thread,
-				Promise.race([once(thread, 'message'), once(thread, 'exit')]).catch(() => undefined),
-			);
+			if (!this.#loaded.has(thread)) this.#loaded.set(thread, whenLoaded(thread));
 		}
 	}
 

@@ -257,6 +257,7 @@ export class Database extends KeyMethods implements Store {
 		this.calls.refuse(closedError);
 		this.#scanner.end(closedError());
 		this.snapshots.end(closedError());
+		this.#gate.hurry(closedError());
 		while (this.#stepping > 0) {
 			await new Promise<void>((resolve) => {
 				this.#onStepsEnd = resolve;

@@ -5,13 +5,14 @@
  *   bytes      text or bytes              bytes           as without an encoding
  *   utf8       text                       text
  *   json       what JSON has              unknown         JSON.stringify, JSON.parse
- *   msgpack    what msgpack has           unknown         smaller, and it has bytes
+ *   msgpack    what msgpack has           unknown         smaller; has bytes, dates, and whole numbers of 64 bits: bigints where
+ *                                                         a number is not exact. A property named __proto__ comes back as __proto_
  *
  * `json<User>()` and `msgpack<User>()` are the last two for a type of the program's own, which takes its word for it.
  * Keys are ordered by their bytes: 'bytes' and 'utf8' keep the order of what they encode, the others do not. Pure.
  */
 import { bufferOver } from '../base/bytes.js';
-import { packMessage, unpackMessage } from '../codec/message-pack.js';
+import { packMessage, unpackValue } from '../codec/message-pack.js';
 import type { Bytes } from '../command/checked-bytes.js';
 
 /** An encoding of one's own: `decode` gets what `encode` gave. Both may throw. */
@@ -88,7 +89,15 @@ const named: NamedEncodings = {
 		decode: textOf,
 	},
 	json: jsonEncoding,
-	msgpack: { name: 'msgpack', encode: packMessage, decode: (bytes) => unpackMessage(bytes) },
+	msgpack: {
+		name: 'msgpack',
+		encode(value) {
+			// Inside of other values they are null, as in JSON.
+			if (value !== undefined && typeof value !== 'function') return packMessage(value);
+			throw new TypeError(`msgpack has no ${typeof value}`);
+		},
+		decode: unpackValue,
+	},
 };
 
 /** @throws TypeError for what is no encoding */

@@ -6,6 +6,7 @@
  *   stop:  attached threads let go ─> opShutdown to every partition ─> all answered ─> threads end ─> pool ends ─> unlock
  *
  * One thread only, the opener's. A thread that dies takes nothing acknowledged with it, but the engine stops: 'died' comes once.
+ * The process is kept running by what is waited for, and not by a database that is open.
  */
 import { availableParallelism } from 'node:os';
 import { readU32 } from '../base/bytes.js';
@@ -144,6 +145,8 @@ export class Engine implements Session {
 		const engine = new Engine(options, directory);
 		try {
 			await engine.#begin(await Promise.all(engine.#links.map((link) => link.ready)));
+			for (const link of engine.#links) link.unref();
+			engine.dispatcher.onSleep = (isWaiting) => engine.#keepAlive(isWaiting);
 			return engine;
 		} catch (error) {
 			await engine.#release();
@@ -200,7 +203,10 @@ export class Engine implements Session {
 	}
 
 	async #close(): Promise<void> {
-		for (const link of this.#links) link.expectEnd();
+		for (const link of this.#links) {
+			link.keepAlive(true);
+			link.expectEnd();
+		}
 		this.#emit({ type: 'closing' });
 		// A thread that dies meanwhile answers nothing, but it ends.
 		const allEnded = Promise.all(this.#links.map((link) => link.ended)).then(() => undefined);
@@ -220,6 +226,11 @@ export class Engine implements Session {
 			() => undefined,
 			(error: MillraceError) => error,
 		);
+	}
+
+	/** While it closes, it waits to the end. All partitions' replies come in one turn of this thread: one of them is enough. */
+	#keepAlive(isWaiting: boolean): void {
+		if (this.#closing === undefined) this.#links[0].keepAlive(isWaiting);
 	}
 
 	async #release(): Promise<void> {

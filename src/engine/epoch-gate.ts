@@ -16,15 +16,21 @@
  * gate is quiet, and a gate that is quiet is closed for the microsecond that `maybeNewEpoch` takes: pauses are nearly all
  * there is.
  *
+ * A thread may block with a batch under way, and for as long as it likes. So who waits for batches to end gives up after a while,
+ * and when the database is closing nobody waits for other threads for longer than a moment.
+ *
  * One per thread, that thread only.
  */
 import { assert } from '../base/assert.js';
-import type { MillraceError } from '../base/errors.js';
+import { MillraceError } from '../base/errors.js';
+import { gateWaitMsMax } from '../base/limits.js';
 import type { GateSlot } from '../command/database-memory.js';
 
 /** Looks in consecutive turns of the event loop before they become rarer: a batch takes a fsync or two, 0.1 to 10 ms. */
 const eagerLookCount = 4;
 const lookIntervalMs = 1;
+/** While the database is closing. */
+const closingWaitMsMax = 1000;
 
 /** Calls back in a while; replaced by tests. */
 export type LookLater = (look: () => void, delayMs: number) => void;
@@ -37,11 +43,13 @@ const lookWithTimers: LookLater = (look, delayMs) => {
 interface Waiter<T> {
 	readonly resolve: (value: T) => void;
 	readonly reject: (error: MillraceError) => void;
+	readonly sinceMs: number;
 }
 
 export class EpochGate {
 	readonly #slot: GateSlot;
 	readonly #lookLater: LookLater;
+	readonly #waitMsMax: number;
 	/** Those who run `whileClosed`, or wait to. */
 	#holderCount = 0;
 	#isClosed = false;
@@ -53,10 +61,14 @@ export class EpochGate {
 	#isLooking = false;
 	#lookCount = 0;
 	#end: MillraceError | undefined;
+	/** The database is closing. */
+	#closing: MillraceError | undefined;
 
-	constructor(slot: GateSlot, lookLater: LookLater = lookWithTimers) {
+	/** @param waitMsMax how long batches of other threads are waited for */
+	constructor(slot: GateSlot, lookLater: LookLater = lookWithTimers, waitMsMax = gateWaitMsMax) {
 		this.#slot = slot;
 		this.#lookLater = lookLater;
+		this.#waitMsMax = waitMsMax;
 	}
 
 	/** This thread's slot of the gate. */
@@ -78,6 +90,8 @@ export class EpochGate {
 
 	/** Once for each batch that entered, when it is decided everywhere or was never begun. */
 	leaveBatch(): void {
+		// Then nobody waits for it any more, and the opener may have cleared the slot already.
+		if (this.#end !== undefined) return;
 		this.#slot.leaveBatch();
 		if (this.#isClosed) this.#look();
 	}
@@ -95,7 +109,10 @@ export class EpochGate {
 		return epoch;
 	}
 
-	/** Begins an epoch when the batches under way have ended. @returns it, an i32 that wraps @throws the error of `end` */
+	/**
+	 * Begins an epoch when the batches under way have ended. @returns it, an i32 that wraps
+	 * @throws MILLRACE_BUSY when one does not end; the error of `end`
+	 */
 	newEpoch(): Promise<number> {
 		const epoch = this.maybeNewEpoch();
 		if (epoch !== undefined) return Promise.resolve(epoch);
@@ -104,7 +121,8 @@ export class EpochGate {
 	}
 
 	/**
-	 * Does something while no batch is under way in any thread. Batches wait meanwhile; epochs do not. @throws the error of `end`
+	 * Does something while no batch is under way in any thread. Batches wait meanwhile; epochs do not.
+	 * @throws MILLRACE_BUSY when one does not end; the error of `end`
 	 */
 	async whileClosed<T>(work: () => Promise<T>): Promise<T> {
 		this.#holderCount++;
@@ -118,6 +136,11 @@ export class EpochGate {
 		}
 	}
 
+	/** The database is closing: who has to wait for other threads for more than a moment is refused with this error. */
+	hurry(error: MillraceError): void {
+		this.#closing ??= error;
+	}
+
 	/** The database is closed, or nothing will answer any more: who waits is refused with this error, and who comes later. */
 	end(error: MillraceError): void {
 		this.#end ??= error;
@@ -129,7 +152,7 @@ export class EpochGate {
 	#wait<T>(waiters: Waiter<T>[]): Promise<T> {
 		if (this.#end !== undefined) return Promise.reject(this.#end);
 		return new Promise((resolve, reject) => {
-			waiters.push({ resolve, reject });
+			waiters.push({ resolve, reject, sinceMs: performance.now() });
 			this.#look();
 		});
 	}
@@ -143,7 +166,11 @@ export class EpochGate {
 	/** Lets through whoever need not wait any longer, and comes back for the others. */
 	#look(): void {
 		if (this.#isClosed && this.#slot.isQuiet) this.#onQuiet();
+		this.#refuseTired();
 		this.#maybeOpen();
+		const closing = this.#closing;
+		// If another thread keeps it closed: what this one keeps it closed for will end.
+		if (closing !== undefined && !this.#isClosed) refuseOld(this.#batchWaiters, closingWaitMsMax, () => closing);
 		const isDone = this.#batchWaiters.length + this.#epochWaiters.length + this.#quietWaiters.length === 0;
 		if (isDone || this.#isLooking) return;
 		this.#isLooking = true;
@@ -155,6 +182,19 @@ export class EpochGate {
 			},
 			this.#lookCount <= eagerLookCount ? 0 : lookIntervalMs,
 		);
+	}
+
+	/** Those who have waited for batches of other threads for too long: perhaps one of these threads is blocked. */
+	#refuseTired(): void {
+		const waitMsMax = this.#closing === undefined ? this.#waitMsMax : closingWaitMsMax;
+		const makeError = (): MillraceError =>
+			this.#closing ??
+			new MillraceError(
+				'MILLRACE_BUSY',
+				`a batch of another thread has been under way for ${waitMsMax} ms: is it blocked?`,
+			);
+		refuseOld(this.#quietWaiters, waitMsMax, makeError);
+		refuseOld(this.#epochWaiters, waitMsMax, makeError);
 	}
 
 	#onQuiet(): void {
@@ -177,4 +217,12 @@ export class EpochGate {
 		this.#lookCount = 0;
 		for (const { resolve } of this.#batchWaiters.splice(0, enteredCount)) resolve();
 	}
+}
+
+/** Takes out those at the front of a line who are in it for so long. */
+function refuseOld<T>(waiters: Waiter<T>[], waitMsMax: number, makeError: () => MillraceError): void {
+	if (waiters.length === 0) return;
+	const sinceMs = performance.now() - waitMsMax;
+	const count = waiters.findIndex((waiter) => waiter.sinceMs > sinceMs);
+	for (const { reject } of waiters.splice(0, count < 0 ? waiters.length : count)) reject(makeError());
 }

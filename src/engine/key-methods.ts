@@ -80,7 +80,8 @@ export abstract class KeyMethods {
 
 	/** As get, with the entry's version and expiry. */
 	getEntry(key: Bytes, options?: ReadOptions): Promise<StoreEntry | undefined> {
-		if (options === undefined) return this.#calls.callKey(callEntry, opGetEntry, key) as Promise<StoreEntry | undefined>;
+		if (options === undefined)
+			return this.#calls.callKey(callEntry, opGetEntry, key) as Promise<StoreEntry | undefined>;
 		return this.#read('getEntry', callEntry, opGetEntry, key, options);
 	}
 

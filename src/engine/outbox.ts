@@ -6,9 +6,12 @@
  *
  * The window: at most `inFlightSizeMax` bytes of requests are under way, one alone whatever its size. At most `waitingSizeMax`
  * wait behind it, copied; beyond, `mustAdmit` refuses with MILLRACE_BUSY, with nothing sent.
+ *
+ * A batch over several partitions, between its first prepare and its last decision, never waits for the window: the window may be
+ * full of requests that wait for that batch. So its prepares and decisions pass it, and with them whatever they stand behind.
  */
 import { MillraceError } from '../base/errors.js';
-import { opDecide } from '../command/command-format.js';
+import { opDecide, opPrepare } from '../command/command-format.js';
 import type { CommandPort } from '../command/command-port.js';
 import { ownCopy } from './call-slots.js';
 import { type Pressure, PressureBands, pressureOf } from './pressure.js';
@@ -23,6 +26,8 @@ export class Outbox {
 	readonly #waitingSizeMax: number;
 	readonly #waiting: WaitingCalls;
 	readonly #bands = new PressureBands();
+	/** Prepares and decisions that wait, by partition. */
+	readonly #batchCounts: Int32Array;
 	#inFlightSize = 0;
 	/** The request that could not be sent last met a full ring, not a full window. */
 	#isRingFull = false;
@@ -38,6 +43,7 @@ export class Outbox {
 		this.#inFlightSizeMax = inFlightSizeMax;
 		this.#waitingSizeMax = waitingSizeMax;
 		this.#waiting = new WaitingCalls(port.partitionCount);
+		this.#batchCounts = new Int32Array(port.partitionCount);
 	}
 
 	/** Some request waits: ask `mustAdmit` before the next is made. */
@@ -81,7 +87,7 @@ export class Outbox {
 		wish: number,
 		size: number,
 	): void {
-		const isFirst = this.#waiting.count === 0 || !this.#waiting.has(partition);
+		const isFirst = this.#waiting.count === 0 || opcode === opDecide || !this.#waiting.has(partition);
 		// biome-ignore format: one line for each half of the command
 		const isSent = isFirst && this.#maybeSubmit(
 			slot, part, partition, opcode, flags, argument,
@@ -91,6 +97,11 @@ export class Outbox {
 		const own = { key: ownCopy(key, 0, keySize), value: ownCopy(value, 0, valueSize) };
 		const request: WaitingRequest = { slot, part, opcode, flags, argument, ...own, sequence, wish, size };
 		this.#waiting.add(partition, request, opcode === opDecide);
+		if (isOfBatch(opcode)) {
+			this.#batchCounts[partition]++;
+			// What it stands behind need not wait for an answer any more.
+			this.#waiting.drain(this.#maybeSend);
+		}
 		this.#notePressure();
 	}
 
@@ -111,7 +122,8 @@ export class Outbox {
 		size: number,
 	): boolean {
 		this.#isRingFull = false;
-		if (this.#inFlightSize + size > this.#inFlightSizeMax && this.#inFlightSize !== 0) return false;
+		const isWindowFull = this.#inFlightSize + size > this.#inFlightSizeMax && this.#inFlightSize !== 0;
+		if (isWindowFull && this.#batchCounts[partition] === 0 && !isOfBatch(opcode)) return false;
 		// biome-ignore format: one line for each half of the command
 		this.#isRingFull = !this.#port.submit(
 			partition, this.#sink, slot, part, opcode, flags, argument,
@@ -125,10 +137,12 @@ export class Outbox {
 	readonly #maybeSend = (partition: number, request: WaitingRequest): boolean => {
 		const { slot, part, opcode, flags, argument, key, value, sequence, wish, size } = request;
 		// biome-ignore format: one line for each half of the command
-		return this.#maybeSubmit(
+		const isSent = this.#maybeSubmit(
 			slot, part, partition, opcode, flags, argument,
 			key, key.length, value, value.length, sequence, wish, size,
 		);
+		if (isSent && isOfBatch(opcode)) this.#batchCounts[partition]--;
+		return isSent;
 	};
 
 	/** Replies or room have come. */
@@ -150,6 +164,12 @@ export class Outbox {
 	/** Nothing is sent any more. */
 	clear(): void {
 		this.#waiting.clear();
+		this.#batchCounts.fill(0);
 		this.#inFlightSize = 0;
 	}
+}
+
+/** Of one over several partitions: others may wait for it. */
+function isOfBatch(opcode: number): boolean {
+	return opcode === opPrepare || opcode === opDecide;
 }

@@ -26,6 +26,7 @@ import { RingProducer } from '../ring/ring-producer.js';
 import { errorOf } from './attach-messages.js';
 import { partitionError } from './open-errors.js';
 import type { DatabaseEvent } from './session.js';
+import { threadArguments, whenAllLoaded, whenLoaded } from './thread-loading.js';
 
 /** What the storage of a partition shares with whoever reads it without a message. */
 export interface StorageMemory {
@@ -94,6 +95,7 @@ export class PartitionLink {
 	readonly #logControl: MessagePort;
 	readonly #bellPorts: MessagePort[] = [];
 	readonly #workers: Worker[];
+	readonly #loading: Promise<void>[] = [];
 	#isEnding = false;
 	/** The partition's thread has ended or is being ended: it takes no more mail. Until then a shutdown may wait for a job. */
 	#isOver = false;
@@ -193,15 +195,30 @@ export class PartitionLink {
 		else setTimeout(() => this.#whenLogPassed(position, resolve), logLookIntervalMs);
 	}
 
+	/** From now on the process does not go on for the sake of the threads, but of what `keepAlive` says. */
+	unref(): void {
+		for (const worker of this.#workers) worker.unref();
+		for (const port of this.#bellPorts) port.unref();
+		this.#mail.unref();
+	}
+
+	/** Whether the process goes on until the partition's thread has ended and that is heard of. */
+	keepAlive(isWaiting: boolean): void {
+		const [, partitionWorker] = this.#workers;
+		if (isWaiting) partitionWorker.ref();
+		else partitionWorker.unref();
+	}
+
 	/** From now on the end of the threads is no surprise. */
 	expectEnd(): void {
 		this.#isEnding = true;
 	}
 
-	/** Ends both threads, at once if they are not over, and closes the ports. */
+	/** Ends both threads, if they are not over, as soon as they have loaded, and closes the ports. */
 	async terminate(): Promise<void> {
 		this.#isEnding = true;
 		this.#isOver = true;
+		await whenAllLoaded(this.#loading);
 		await Promise.all(this.#workers.map((worker) => worker.terminate()));
 		this.#mail.close();
 		this.#logControl.close();
@@ -257,8 +274,10 @@ export class PartitionLink {
 		const worker = new Worker(url, {
 			workerData: boot,
 			transferList,
+			...threadArguments,
 			resourceLimits: { maxYoungGenerationSizeMb: youngGenerationSizeMb },
 		});
+		this.#loading.push(whenLoaded(worker));
 		let reason = 'it ended by itself';
 		worker.on('error', (error) => {
 			reason = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -4,5 +4,5 @@
  *   import { MillraceLevel } from 'millrace/level';
  *   const level = new MillraceLevel('./data', { valueEncoding: 'json' });
  */
-export type { LevelWriteOptions, MillraceLevelOptions } from './millrace-level.js';
+export type { LevelBatchOperation, LevelWriteOptions, MillraceLevelOptions } from './millrace-level.js';
 export { MillraceLevel } from './millrace-level.js';

@@ -20,7 +20,16 @@
  * key has at most 16 KiB, a value or a batch at most 16 MiB; `getSync` with a snapshot made in the same turn of the event loop
  * throws MILLRACE_BUSY; keys and values that iterators give in 'buffer' or 'view' are views of a page they share.
  */
-import { type AbstractDatabaseOptions, AbstractLevel } from 'abstract-level';
+import {
+	type AbstractBatchDelOperation,
+	type AbstractBatchOptions,
+	type AbstractBatchPutOperation,
+	type AbstractChainedBatch,
+	type AbstractDatabaseOptions,
+	type AbstractDelOptions,
+	AbstractLevel,
+	type AbstractPutOptions,
+} from 'abstract-level';
 import { MillraceError } from '../base/errors.js';
 import type { BatchOperation, ExpiryOptions, ReadOptions, Store, WriteOptions } from '../command/store.js';
 import { headFileName } from '../engine/data-directory.js';
@@ -48,6 +57,11 @@ export interface LevelWriteOptions extends WriteOptions, ExpiryOptions {
 	/** classic-level's: true is durability 'always', false is 'none', for this write alone. */
 	readonly sync?: boolean | undefined;
 }
+
+/** An operation of `batch`, with an expiry of its own if it is a put. */
+export type LevelBatchOperation<Level, K, V> =
+	| (AbstractBatchPutOperation<Level, K, V> & ExpiryOptions)
+	| AbstractBatchDelOperation<Level, K>;
 
 interface LevelReadOptions {
 	readonly snapshot?: unknown;
@@ -106,6 +120,40 @@ export class MillraceLevel<K = string, V = string> extends AbstractLevel<Formatt
 	get database(): Store {
 		return this.#mustBeOpened().database;
 	}
+
+	// --- abstract-level's writes, whose types do not know our options ----------------------------------
+
+	override put(key: K, value: V): Promise<void>;
+	override put<K1 = K, V1 = V>(
+		key: K1,
+		value: V1,
+		options: AbstractPutOptions<K1, V1> & LevelWriteOptions,
+	): Promise<void>;
+	override put(key: K, value: V, options?: object): Promise<void> {
+		return super.put(key, value, options as AbstractPutOptions<K, V>);
+	}
+
+	override del(key: K): Promise<void>;
+	override del<K1 = K>(
+		key: K1,
+		options: AbstractDelOptions<K1> & Pick<LevelWriteOptions, 'durability' | 'sync'>,
+	): Promise<void>;
+	override del(key: K, options?: object): Promise<void> {
+		return super.del(key, options as AbstractDelOptions<K>);
+	}
+
+	override batch(operations: LevelBatchOperation<this, K, V>[]): Promise<void>;
+	override batch<K1 = K, V1 = V>(
+		operations: LevelBatchOperation<this, K1, V1>[],
+		options: AbstractBatchOptions<K1, V1> & LevelWriteOptions,
+	): Promise<void>;
+	override batch(): AbstractChainedBatch<this, K, V>;
+	override batch(...given: unknown[]): Promise<void> | AbstractChainedBatch<this, K, V> {
+		// It looks at how many arguments there are.
+		return super.batch(...(given as []));
+	}
+
+	// --- what is ours ---------------------------------------------------------------------------------
 
 	/** Compacts all keys from `start` to `end`, both included, down to the last level. */
 	async compactRange(start: K, end: K): Promise<void> {

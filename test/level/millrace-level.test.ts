@@ -85,9 +85,9 @@ test('options of writes, also through sublevels, batches and chained batches', a
 	const level = new MillraceLevel<string, string>(store);
 	const sub = level.sublevel('sub');
 	const options = { ttlMs: 3_600_000, sliding: true };
-	await level.put('a', '1', { ...options, sync: false } as object);
+	await level.put('a', '1', { ...options, sync: false });
 	await sub.put('b', '2', { expiresAtMs: 1, durability: 'none' } as object);
-	await level.put('c', '3', { sync: true } as object);
+	await level.put('c', '3', { sync: true });
 	await level.put('d', '4');
 	assert.deepEqual(
 		given.map((each) => [each?.durability, each?.ttlMs, each?.expiresAtMs, each?.sliding]),
@@ -106,7 +106,7 @@ test('options of writes, also through sublevels, batches and chained batches', a
 		.write({ sync: true } as object);
 	assert.ok(((await store.getExpiry('e')) ?? 0) > 0 && ((await store.getExpiry('f')) ?? 0) > 0);
 	assert.deepEqual(await level.keys().all(), ['a', 'e', 'f']);
-	await assert.rejects(level.put('x', 'y', { ttlMs: 0 } as object), TypeError);
+	await assert.rejects(level.put('x', 'y', { ttlMs: 0 }), TypeError);
 	await level.close();
 	assert.equal(await store.count(), 3, 'a store that was given stays open');
 });

@@ -43,7 +43,7 @@ export class SharedReadRig {
 		const storage = createStorageMemory({ ...storageMemorySizes(partition), viewSize });
 		const shared = new SharedArrayBuffer(sharedSize);
 		this.#words = new Int32Array(shared);
-		this.memory = { partition: 0, directory, shared, ...storage, blockCacheSize: 64 * 1024 };
+		this.memory = { partition: 0, directory, shared, ...storage, blockCacheSize: 256 * 1024 };
 		const nowMs = options.nowMs ?? 1_000_000;
 		this.harness = new PartitionHarness(this.fileSystem, {
 			directory,

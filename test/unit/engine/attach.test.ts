@@ -256,6 +256,36 @@ test('a thread that is busy does not hold up the close, and is told afterwards',
 	assert.equal(await again.get('after'), undefined);
 });
 
+test('a thread that is blocked in a batch does not hold up the close, nor who waits for the batch', async () => {
+	using directory = new TemporaryDirectory();
+	const db = await open(directory.path, small);
+	const thread = new AttachedThread(db, 'blockInBatch');
+	await thread.reached(1);
+	const snapshot = mustReject('MILLRACE_CLOSED', db.snapshot());
+	await db.close();
+	await snapshot;
+	Atomics.store(thread.words, 1, 1);
+	Atomics.notify(thread.words, 1);
+	assert.equal(await thread.outcome, 'MILLRACE_CLOSED');
+	await using again = await open(directory.path, small);
+	const count = await again.count();
+	assert.ok(count === 0 || count === 20, `${count} of 20`);
+});
+
+test('a ticket whose port is closed attaches nobody; those never used keep nothing of a closed database', async () => {
+	using directory = new TemporaryDirectory();
+	const engine = await Engine.start(engineOptions(directory.path, small));
+	const db = new Database(engine);
+	const closed = db.attachment();
+	closed.port.close();
+	await once(closed.port, 'close');
+	await mustReject('MILLRACE_CLOSED', attach(closed));
+	const unused = [db.attachment(), db.attachment()];
+	await db.close();
+	assert.deepEqual(engine.attachmentStatistics, { threadCount: 0, portCount: 0, channelCount: 0 });
+	for (const ticket of unused) await mustReject('MILLRACE_CLOSED', attach(ticket));
+});
+
 test('a thread of the database that dies: attached threads hear of it, and close still ends', async () => {
 	using directory = new TemporaryDirectory();
 	using files = new TemporaryDirectory();

@@ -97,6 +97,20 @@ const tasks = {
 			(error: { code: string }) => error.code,
 		);
 	},
+	/** Begins a batch over several partitions and blocks in the middle of it. @returns the code it is refused with */
+	blockInBatch: async (db, { words }) => {
+		const operations = Array.from({ length: 20 }, (_, i) => ({ type: 'put' as const, key: `part ${i}`, value: 'v' }));
+		const batch = db.batch(operations);
+		// Its prepares are on their way after this.
+		await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+		Atomics.store(words, 0, 1);
+		Atomics.notify(words, 0);
+		Atomics.wait(words, 1, 0);
+		return batch.then(
+			() => 'committed',
+			(error: { code: string }) => error.code,
+		);
+	},
 	/** Says that it is attached, and has nothing more to do. */
 	idle: async (db) => {
 		await db.put('idle', 'v');

@@ -3,7 +3,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type ErrorCode, hasCode, MillraceError, statusOf } from '../../../src/base/errors.js';
-import { opDecide, opDelete, opGet, opPut, opStats, wishDefault } from '../../../src/command/command-format.js';
+import {
+	opDecide,
+	opDelete,
+	opGet,
+	opPrepare,
+	opPut,
+	opStats,
+	wishDefault,
+} from '../../../src/command/command-format.js';
 import { callFound, callValue, callVersion } from '../../../src/engine/call-slots.js';
 import { Calls } from '../../../src/engine/calls.js';
 import type { Pressure } from '../../../src/engine/pressure.js';
@@ -139,6 +147,35 @@ test('a full partition holds up its own calls only, and what must pass goes firs
 		port.seen[0].map(({ key }) => key),
 		[own[0], '', own[1], own[2]],
 	);
+});
+
+test('prepares and decisions of a batch never wait for the window, which may be full of what waits for the batch', async () => {
+	const port = new FakePort(2, large);
+	const calls = new Calls(port, 200);
+	const keys: string[][] = [[], []];
+	for (let i = 0; keys.some((some) => some.length < 3); i++) {
+		const key = `k${i}`;
+		const some = keys[port.partitionOf(Buffer.from(key), 0, key.length)];
+		if (some.length < 3) some.push(key);
+	}
+	const opcodes = (partition: number): number[] => port.seen[partition].map(({ opcode }) => opcode);
+	const all = [calls.ask(0, { opcode: opPrepare, value: Buffer.alloc(150) })];
+	all.push(...keys[0].map((key) => put(calls, key, 'v'.repeat(90)) as Promise<never>));
+	all.push(...keys[1].map((key) => put(calls, key, 'v'.repeat(90)) as Promise<never>));
+	assert.deepEqual([opcodes(0), opcodes(1)], [[opPrepare], []], 'the window is full');
+	all.push(calls.ask(1, { opcode: opPrepare, value: Buffer.alloc(150) }));
+	assert.deepEqual(opcodes(1), [opPut, opPut, opPut, opPrepare], 'in the order asked');
+	assert.deepEqual(opcodes(0), [opPrepare], 'others go on waiting');
+	all.push(calls.ask(0, { opcode: opDecide, value: Buffer.from('decision') }));
+	assert.deepEqual(opcodes(0), [opPrepare, opDecide]);
+	all.push(put(calls, keys[1][0], 'w') as Promise<never>);
+	assert.equal(opcodes(1).length, 4, 'the window holds for the rest again');
+	while (calls.count > 0) {
+		port.answerAll();
+		port.endBurst();
+	}
+	await Promise.all(all);
+	assert.deepEqual(opcodes(0), [opPrepare, opDecide, opPut, opPut, opPut]);
 });
 
 test('beyond what may wait calls are refused with nothing sent, and taken again when there is room', async () => {

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { type ErrorCode, hasCode, type MillraceError } from '../../../src/base/errors.js';
 import { keySizeMax, valueSizeMax } from '../../../src/base/limits.js';
 import { Prng } from '../../../src/base/prng.js';
+import { callerStack } from '../../../src/command/caller-stack.js';
 import { Database } from '../../../src/engine/database.js';
 import { Engine } from '../../../src/engine/engine.js';
 import { engineOptions, open } from '../../../src/open.js';
@@ -209,4 +211,33 @@ test('a thread that dies rejects what is under way and what comes, and close sti
 	assert.match(deaths[0], /^the log worker of partition [01] died \(exit 1\): Error: broken on purpose/);
 	await mustReject('MILLRACE_WORKER_DIED', db.get('k1'));
 	await db.close();
+});
+
+test('bytes that were transferred away are refused, empty ones are not', async () => {
+	using directory = new TemporaryDirectory();
+	await using db = await open(directory.path, { partitions: 1 });
+	const value = new Uint8Array(8).fill(1);
+	structuredClone(value.buffer, { transfer: [value.buffer] });
+	await assert.rejects(db.put('k', value), TypeError);
+	await assert.rejects(db.batch([{ type: 'put', key: 'k', value }]), TypeError);
+	assert.equal(await db.has('k'), false);
+	for (const empty of ['', new Uint8Array(0), new Uint8Array(8).subarray(3, 3), Buffer.alloc(0)]) {
+		await db.put('k', empty);
+		assert.equal((await db.get('k'))?.length, 0);
+	}
+});
+
+test('a database that is logged shows no buffers; warnings name the frames of the program alone', async () => {
+	using directory = new TemporaryDirectory();
+	await assert.rejects(open(directory.path, null as unknown as undefined), /options of open are an object/);
+	await using db = await open(directory.path, { partitions: 1 });
+	await db.put('secret key', 'v');
+	for (const shown of [inspect(db), JSON.stringify(db)]) assert.ok(shown.length < 500, shown.slice(0, 1000));
+	let stack = '';
+	const encode = (key: string): string => {
+		stack = callerStack(encode);
+		return key;
+	};
+	db.withEncoding({ key: { encode, decode: String } }).getSync('k');
+	assert.match(stack, /^at TestContext.*database\.test\.js/);
 });

@@ -97,6 +97,29 @@ test('what is done while it is closed has no batch beside it; epochs begin meanw
 	assert.ok(other.maybeEnterBatch(), 'it opens after a failure, too');
 });
 
+test('a batch of another thread that does not end is not waited for without end; its own may end after the end', async () => {
+	const memory = createDatabaseMemory();
+	const [blocked, gate, closing] = [0, 1, 2].map((slot) => new EpochGate(new GateSlot(memory, slot), undefined, 20));
+	await blocked.enterBatch();
+	const isBusy = (error: unknown): boolean => hasCode(error, 'MILLRACE_BUSY');
+	await assert.rejects(gate.newEpoch(), isBusy);
+	await assert.rejects(
+		gate.whileClosed(async () => assert.fail('a batch is under way')),
+		isBusy,
+	);
+	await gate.enterBatch();
+	gate.leaveBatch();
+	new GateSlot(memory, 3).closeGate();
+	closing.hurry(new MillraceError('MILLRACE_CLOSED', 'closing'));
+	await assert.rejects(closing.enterBatch(), (error) => hasCode(error, 'MILLRACE_CLOSED'));
+	new GateSlot(memory, 3).openGate();
+	// The opener clears the slot of a thread before that hears of the end.
+	new GateSlot(memory, 0).clear();
+	blocked.end(new MillraceError('MILLRACE_CLOSED', 'closed'));
+	blocked.leaveBatch();
+	assert.equal(await gate.newEpoch(), 1);
+});
+
 test('the end refuses who waits, and who comes', async () => {
 	const { gates, looks } = playThreads(2);
 	const [gate, other] = gates as [EpochGate, EpochGate];

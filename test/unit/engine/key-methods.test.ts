@@ -141,6 +141,29 @@ test('a batch with anything wrong in it sends nothing, and says what it is', asy
 	assert.deepEqual(await done, { count: 2 }, 'and the next one has nothing of those before');
 });
 
+test('conditions of an operation count also when its key is not its own property', async () => {
+	const session = new FakeSession(2);
+	const db = new Database(session);
+	class Operation {
+		readonly type = 'put';
+		readonly value = 'v';
+		readonly ifAbsent = true;
+		get key(): string {
+			return 'k';
+		}
+	}
+	const done = db.batch([new Operation()]);
+	const plain = db.batch([{ type: 'put', key: 'k', value: 'v', ifAbsent: true }]);
+	session.port.answerAll();
+	await Promise.all([done, plain]);
+	const [given, expected] = session.port.seen.flat();
+	assert.equal(given.value, expected.value);
+	class Misspelt extends Operation {
+		readonly ifAbsnt = true;
+	}
+	await assert.rejects(db.batch([new Misspelt()]), TypeError);
+});
+
 test('synchronous reads: misuse throws, a sliding entry is touched, and nothing is read after close', async () => {
 	const session = new FakeSession();
 	const db = new Database(session);
@@ -170,6 +193,8 @@ test('synchronous reads: misuse throws, a sliding entry is touched, and nothing 
 	assert.throws(() => db.attachment(), { code: 'MILLRACE_CLOSED' });
 });
 
+const nextTick = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
+
 test('events reach those who listen for them, death ends all calls, and pressure is told when it changes much', async () => {
 	const session = new FakeSession(1);
 	const db = new Database(session);
@@ -181,6 +206,8 @@ test('events reach those who listen for them, death ends all calls, and pressure
 	session.onEvent({ type: 'note', text: 'first' });
 	session.onEvent({ type: 'note', text: 'second' });
 	session.onEvent({ type: 'closing' });
+	assert.deepEqual(heard, [], 'never in the middle of what is told of');
+	await nextTick();
 	db.off('diskFull', onFull);
 	session.onEvent({ type: 'diskFull', partition: 0, isFull: false });
 	assert.deepEqual(heard, ['0 true', 'first']);
@@ -189,8 +216,11 @@ test('events reach those who listen for them, death ends all calls, and pressure
 	db.on('pressure', (event) => pressures.push(event));
 	const puts = Array.from({ length: 50 }, (_, i) => db.put(`k${i}`, 'v'.repeat(50)));
 	assert.equal(db.pressure.reason, 'window');
+	assert.deepEqual(pressures, []);
+	await nextTick();
 	session.port.answerAll();
 	await Promise.all(puts);
+	await nextTick();
 	assert.deepEqual(
 		pressures.map(({ type, level }) => [type, level >= 0.5]),
 		[

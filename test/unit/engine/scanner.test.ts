@@ -197,6 +197,20 @@ test('whoever stops, fails or aborts in the middle lets go', async () => {
 	}
 });
 
+test('calls that wait when the scan is ended find its end, whatever becomes of their pages', async () => {
+	const { scanner, partitions, write } = makeWorld(5, 3);
+	for (let i = 0; i < 50; i++) write();
+	const scan = scanner.scan();
+	partitions.onRequest = (_, { opcode }) => {
+		if (opcode !== opScan) return;
+		void scan.return();
+		throw new MillraceError('MILLRACE_SNAPSHOT', 'it was released');
+	};
+	const waiting = [scan.next(), scan.next(), scan.nextMany(3)];
+	const [first, second, many] = await Promise.all(waiting);
+	assert.deepEqual([first, second, many], [{ done: true, value: undefined }, { done: true, value: undefined }, []]);
+});
+
 test('misuse throws at once; a closed database ends scans; nothing is asked before the first entry', async () => {
 	const { scanner, snapshots, partitions, write } = makeWorld(1, 3);
 	const other = makeWorld(2, 3);
@@ -214,6 +228,7 @@ test('misuse throws at once; a closed database ends scans; nothing is asked befo
 	for (const options of bad) assert.throws(() => scanner.scan(options as StoreScanOptions), TypeError);
 	const foreign = await other.snapshots.acquire();
 	assert.throws(() => scanner.scan({ snapshot: foreign }), TypeError);
+	foreign.close();
 	const scan = scanner.scan();
 	assert.equal(partitions.counts.size, 0);
 	assert.throws(() => scan.seek(undefined as unknown as string), TypeError);

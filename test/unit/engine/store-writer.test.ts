@@ -124,3 +124,21 @@ test('errors name the record; the stream ends with them', async () => {
 	await assert.rejects(pipeline(Readable.from([['a', 'b']]), open1), { code: 'MILLRACE_CLOSED' });
 	assert.throws(() => db.writer(), { code: 'MILLRACE_CLOSED' });
 });
+
+test('what a listener writes while a group goes out is not lost', async () => {
+	using directory = new TemporaryDirectory();
+	await using db = await open(directory.path, { partitions: 2, inFlightSizeMax: 64 * 1024 });
+	const writer = db.writer();
+	let count = 0;
+	db.on('pressure', ({ level }) => {
+		if (level >= 0.5) for (let i = 0; i < 40; i++) writer.write([`heard ${count++}`, 'v']);
+	});
+	// Nearly fills the window, so that the group is what makes calls wait.
+	const puts = Array.from({ length: 6 }, (_, i) => db.put(`k${i}`, Buffer.alloc(10_000)));
+	for (let i = 0; i < 100; i++) writer.write([keyOf(i), Buffer.alloc(300)]);
+	await Promise.all(puts);
+	await new Promise<void>((resolve) => writer.end(resolve));
+	assert.ok(count > 0, 'calls waited');
+	assert.equal(await db.count({ prefix: 'heard' }), count);
+	assert.equal(writer.stats.records, 100 + count);
+});

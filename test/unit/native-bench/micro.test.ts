@@ -14,6 +14,7 @@ const benches = [
 	'ring-threads.js',
 	'ring.js',
 	'router.js',
+	'row-cache.js',
 	'sync-read.js',
 	'table-read.js',
 	'wake-latency.js',

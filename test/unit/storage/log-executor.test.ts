@@ -234,7 +234,7 @@ test('groups of an earlier life of a recycled file do not count', () => {
 	prepareSegment(rig.disk, '/d', 9, 4096, 1);
 	const reader = new SegmentReader(rig.disk, '/d');
 	const end = reader.read(9, () => assert.fail('a group'));
-	assert.deepEqual(end, { isBlank: true, size: 4096, offset: 64, provenSequence: 0 });
+	assert.deepEqual(end, { isBlank: true, isOlder: false, size: 4096, offset: 64, provenSequence: 0 });
 	assert(!reader.holdsGroups(9));
 	assert(!rig.disk.exists('/d/00000001.wal'));
 });

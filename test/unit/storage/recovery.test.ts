@@ -1,7 +1,7 @@
 /** What opening a partition does with a damaged log when told to cut it, with newer formats, and with files it does not know. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { writeU32, writeU53 } from '../../../src/base/bytes.js';
+import { readU32, writeU32, writeU53 } from '../../../src/base/bytes.js';
 import { hasCode } from '../../../src/base/errors.js';
 import { Prng } from '../../../src/base/prng.js';
 import { writeChecksum64 } from '../../../src/codec/checksum.js';
@@ -155,6 +155,30 @@ test('newer formats are refused as such', () => {
 		newer.writeFile(manifest, record);
 		assert.throws(() => new PartitionHarness(newer), { code: 'MILLRACE_FORMAT_NEWER' });
 	}
+});
+
+test('a log of an older format is read, and what is written now is in segments of this one', () => {
+	const disk = new SimulatedDisk();
+	const harness = new PartitionHarness(disk);
+	put(harness, 'old');
+	harness.settle();
+	harness.close();
+	const segments = (): string[] => Object.keys(disk.snapshot()).filter((path) => path.endsWith('.wal'));
+	assert(segments().length > 1, 'blank ones are kept ready');
+	for (const path of segments()) {
+		const bytes = disk.readFile(path);
+		writeU32(bytes, segmentVersionOffset, walFormatVersion - 1);
+		writeChecksum64(bytes, 0, segmentChecksumOffset, bytes, segmentChecksumOffset);
+		disk.writeFile(path, bytes);
+	}
+	const again = new PartitionHarness(disk);
+	assert.deepEqual(keysOf(again), ['old']);
+	for (let i = 0; i < 4; i++) put(again, `new${i}`, 3000);
+	for (const path of segments()) {
+		const bytes = disk.readFile(path);
+		if (Buffer.from(bytes).includes('new')) assert.equal(readU32(bytes, segmentVersionOffset), walFormatVersion, path);
+	}
+	again.abandon();
 });
 
 test('an older manifest put back is noticed by the tables that are newer than it, and nothing is removed', () => {

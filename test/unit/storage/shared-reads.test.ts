@@ -100,6 +100,7 @@ test('reads are those of the newest durable state, and of snapshots', () => {
 	const runs = Array.from({ length: 6 }, (_, run) => runModel(seed + run, 500));
 	const sum = (name: string): number => runs.reduce((total, statistics) => total + statistics[name], 0);
 	assert.ok(sum('tablesOpened') > 6 && sum('waitsForLog') > 6 && sum('readsInMemtables') > 1000, 'of every kind');
+	assert.ok(sum('readsInTables') > 1000 && sum('readsInRows') > 1000 && sum('rowsAdmitted') > 100, 'of tables, too');
 });
 
 const steps: readonly ReadStep[] = ['view', 'durable', 'looked', 'copied'];

@@ -4,14 +4,18 @@ import test from 'node:test';
 import { statusOf, statusOk } from '../../../src/base/errors.js';
 import { epochCutAgeMaxMs, snapshotCountMax } from '../../../src/base/limits.js';
 import { Prng } from '../../../src/base/prng.js';
+import { BatchWriter } from '../../../src/command/batch.js';
 import {
 	flagArgument,
 	flagSequence,
 	opClear,
+	opDecide,
 	opGet,
+	opPrepare,
 	opPut,
 	opReleaseSnapshot,
 	opSnapshot,
+	outcomeCommit,
 } from '../../../src/command/command-format.js';
 import { createDatabaseMemory, GateSlot } from '../../../src/command/database-memory.js';
 import { testSeed } from '../../support/seed.js';
@@ -82,6 +86,28 @@ test('when too many snapshots are held, the write goes on and the claim is told;
 	assert.equal(rig.ask({ opcode: opClear }).status, statusOk);
 	assert.equal(rig.ask(claimOf(cleared)).status, statusOf('MILLRACE_SNAPSHOT'));
 	assert.deepEqual(pins.sequences, []);
+});
+
+test("a cut with a batch that a failed log left undecided is nobody's: half of the batch may be stored elsewhere", () => {
+	const databaseMemory = createDatabaseMemory();
+	const slot = new GateSlot(databaseMemory, 0);
+	const [coordinator, other] = [0, 1].map(() => new LoopRig({}, { databaseMemory }));
+	const id = '0123456789abcdef';
+	const writer = new BatchWriter();
+	writer.add(opPut, 0, 0, Buffer.from('k'), Buffer.from('new'));
+	for (const [number, rig] of [coordinator, other].entries()) {
+		const header = Buffer.from([0, 0, number === 0 ? 1 : 0, 0]);
+		const prepare = Buffer.concat([Buffer.from(id), header, writer.value]);
+		assert.equal(rig.ask({ opcode: opPrepare, value: prepare }).status, statusOk);
+	}
+	other.failLog();
+	const decision = { opcode: opDecide, value: Buffer.concat([Buffer.from(id), Buffer.from([outcomeCommit, 0, 0, 0])]) };
+	assert.equal(coordinator.ask(decision).status, statusOk);
+	assert.equal(other.ask(decision).status, statusOf('MILLRACE_POISONED'));
+	const epoch = slot.beginEpoch();
+	assert.equal(coordinator.ask(claimOf(epoch)).status, statusOk);
+	assert.equal(other.ask(claimOf(epoch)).status, statusOf('MILLRACE_POISONED'));
+	assert.deepEqual(other.host.partition.pins.sequences, []);
 });
 
 interface Write {

@@ -148,9 +148,14 @@ export class TransactionWrites {
 		return this.#transactions.decidedCount * decisionSize;
 	}
 
-	/** Logs all decisions again, behind a clear, which takes everything before it from the log. The caller made room. */
+	/**
+	 * Logs all decisions again, behind a clear, which takes everything before it from the log; synced, as the edit that says so
+	 * will be. The caller made room.
+	 */
 	logDecisions(): void {
+		if (this.#transactions.decidedCount === 0) return;
 		for (const [id] of [...this.#transactions.decided()]) this.#logKept(id);
+		this.#log.putSync();
 	}
 
 	// --- prepare --------------------------------------------------------------------------------------
@@ -249,6 +254,8 @@ export class TransactionWrites {
 		// Its decision would be without it once the memtable that it is in is flushed. It takes a sequence: all is planned anew.
 		this.#applier.drop();
 		if (!this.#maybeLogAgain(batch)) return false;
+		// The edit of that flush is synced, whatever the durability: so must be what stands for the prepare that it forgets.
+		this.#log.putSync();
 		assert(this.#evaluate(batch) !== roomAfterRotation, 'a fresh memtable holds what was prepared');
 		return true;
 	}

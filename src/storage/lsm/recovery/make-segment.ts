@@ -8,7 +8,8 @@ import type { FileSystem } from '../../../env/ports.js';
 import type { ManifestState } from '../manifest/manifest-edit.js';
 import type { ManifestStore } from '../manifest/manifest-store.js';
 import { SegmentAllocator } from '../wal/segment-allocator.js';
-import { prepareSegment } from '../wal/segment-preparer.js';
+import { encodeSegmentHeader, prepareSegment } from '../wal/segment-preparer.js';
+import { segmentHeaderSize } from '../wal/wal-format.js';
 import { withRoom } from './make-room.js';
 
 /**
@@ -46,6 +47,20 @@ export interface UsedSegment {
 export interface SizedSegment {
 	readonly id: number;
 	readonly size: number;
+	/** Its header is of an older format. */
+	readonly isOlder?: boolean;
+}
+
+/** A blank segment of an older format becomes one of this: who reads no more than that one must not read what will be in it. */
+export function renewHeader(fileSystem: FileSystem, path: string, id: number): void {
+	const file = fileSystem.open(path, 'write');
+	try {
+		// Within one sector: it is the old one or the new one.
+		file.write(encodeSegmentHeader(id), 0, segmentHeaderSize, 0);
+		file.sync();
+	} finally {
+		file.close();
+	}
 }
 
 /**

@@ -43,7 +43,14 @@ import { type SegmentEnd, SegmentReader, type WalGroup } from '../wal/segment-re
 import { segmentFileName } from '../wal/wal-format.js';
 import { damagedEnding, keepDamaged, lossText } from './damaged-log.js';
 import { withRoom } from './make-room.js';
-import { makeSegment, readySegments, type SizedSegment, syncFile, type UsedSegment } from './make-segment.js';
+import {
+	makeSegment,
+	readySegments,
+	renewHeader,
+	type SizedSegment,
+	syncFile,
+	type UsedSegment,
+} from './make-segment.js';
 import { type OnRecovery, RecoveryProgress } from './recovery-progress.js';
 import { refuseAbsent, refuseLostTables, refuseStrays, refuseUnexpectedData } from './refusals.js';
 import { removeOrphans } from './remove-orphans.js';
@@ -139,12 +146,14 @@ class Recovery {
 				this.#cutAt(reader, ids.slice(index));
 				break;
 			}
-			if (end.isBlank) this.#blanks.push({ id: ids[index], size: end.size });
+			if (end.isBlank) this.#blanks.push({ id: ids[index], size: end.size, isOlder: end.isOlder });
 			if (this.#lastSequence >= expected) this.#used.push({ id: ids[index], lastSequence: this.#lastSequence });
 			this.#progress.endPart(sizes[index]);
 		}
+		if (this.#transactions.separatedSequence > this.#manifest.state.flushedSequence) this.#flushAll();
 		// Replayed groups may still be only in the page cache; what is served must be durable.
 		for (const { id } of this.#used) syncFile(this.#fileSystem, this.#path(id));
+		for (const { id, isOlder } of this.#blanks) if (isOlder === true) renewHeader(this.#fileSystem, this.#path(id), id);
 		const { segmentSize } = this.#options;
 		const segments = readySegments(this.#manifest, this.#used, this.#blanks, segmentSize, (id) =>
 			this.#makeSegment(id),
@@ -266,7 +275,7 @@ class Recovery {
 		} else if (bytes[at] === opPrepare || bytes[at] === opDecide) {
 			const prepare = (applier: CommandApplier): number => this.#transactions.prepare(applier, sequence, bytes, at);
 			this.#makeRoom(prepare);
-			this.#transactions.apply(this.#applier, sequence, bytes, at);
+			this.#transactions.apply(this.#applier, sequence, bytes, at, this.#manifest.state.flushedSequence);
 		} else {
 			const keySize = readCommandKeySize(bytes, at);
 			const hash = keyHash(bytes, at + commandKeyOffset(bytes[at + commandFlagsOffset]), keySize);

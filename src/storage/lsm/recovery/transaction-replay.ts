@@ -7,7 +7,9 @@
  *   kept decision  kept
  *
  * A replay that has more to hold than memory writes tables on the way, after which the log is read from behind them. What is
- * still needed from before is then written down once more, at the end of the log (`writeCarried`), before a manifest says so.
+ * still needed from before is then written down once more, at the end of the log (`writeCarried`), before a manifest says so. A
+ * commit that such a table separates from its prepare must be in a table as well: from the rest of the log alone, the next replay
+ * could not carry it out (`separatedSequence`).
  */
 import { assert } from '../../../base/assert.js';
 import { copyBytes, readU32, writeU53 } from '../../../base/bytes.js';
@@ -51,6 +53,8 @@ export class TransactionReplay {
 	readonly transactions = new Transactions();
 	/** The oldest time that a batch was carried out as of; infinite: there was none. */
 	evaluatedMs = Number.POSITIVE_INFINITY;
+	/** The last commit whose prepare is in a part of the log that is not read again; 0: there was none. */
+	separatedSequence = 0;
 	readonly #tree: LsmTree;
 	readonly #result = new CommandResult();
 
@@ -76,8 +80,8 @@ export class TransactionReplay {
 		return applier.prepareBatch(sequence, batch.timeMs, batch.command, keptBatchOffset);
 	}
 
-	/** Carries it out. */
-	apply(applier: CommandApplier, sequence: number, bytes: Uint8Array, at: number): void {
+	/** Carries it out. @param flushedSequence the log is not read again up to here */
+	apply(applier: CommandApplier, sequence: number, bytes: Uint8Array, at: number, flushedSequence: number): void {
 		const { transactions } = this;
 		const count = sequenceCountOf(bytes, at);
 		const last = sequence + count - 1;
@@ -90,8 +94,11 @@ export class TransactionReplay {
 			const value = valueOffsetOf(bytes, at);
 			const outcome = bytes[value + decideOutcomeOffset];
 			if (outcome === outcomeKept) transactions.keepDecision(transactionIdAt(bytes, value), last);
-			else if (outcome === outcomeCommit) this.#commit(applier, this.#mustGet(bytes, at, sequence), last, count);
-			else {
+			else if (outcome === outcomeCommit) {
+				const batch = this.#mustGet(bytes, at, sequence);
+				if (batch.sequence <= flushedSequence) this.separatedSequence = last;
+				this.#commit(applier, batch, last, count);
+			} else {
 				const batch = transactions.maybeGet(transactionIdAt(bytes, value));
 				if (batch !== undefined) transactions.remove(batch);
 			}

@@ -13,7 +13,7 @@
 import { assert } from '../../../base/assert.js';
 import { readU53 } from '../../../base/bytes.js';
 import { MillraceError, systemCodeOf } from '../../../base/errors.js';
-import { syncReadTriesMax, syncReadWaitMsMax } from '../../../base/limits.js';
+import { rowCacheShare, syncReadTriesMax, syncReadWaitMsMax } from '../../../base/limits.js';
 import { readPoison } from '../../../command/poison-note.js';
 import type { MakeSyncReader, SyncEntry, SyncReader, SyncReaderMemory } from '../../../command/sync-reader.js';
 import { sharedDurableLowWord, sharedPoisonWord } from '../../../command/worker-boot.js';
@@ -47,6 +47,8 @@ export interface PartitionReaderHooks {
 	readonly nowMs?: () => number;
 	/** Called between two steps of a read: for tests that change everything under it. */
 	readonly onStep?: (step: ReadStep) => void;
+	/** For benchmarks. */
+	readonly rowCacheShare?: number;
 }
 
 export class PartitionReader implements SyncReader {
@@ -69,15 +71,15 @@ export class PartitionReader implements SyncReader {
 	#retryCount = 0;
 	#waitCount = 0;
 
-	constructor(fileSystem: FileSystem, memory: SyncReaderMemory, { nowMs, onStep }: PartitionReaderHooks = {}) {
+	constructor(fileSystem: FileSystem, memory: SyncReaderMemory, hooks: PartitionReaderHooks = {}) {
 		this.#sharedMemory = memory.shared;
 		this.#shared = new Int32Array(memory.shared);
 		this.#view = new SharedViewCopy(memory.view);
 		this.#arenas = memory.arenas.map((arena) => new ArenaReader(arena));
-		this.#tables = new ReaderTables(fileSystem, memory.directory, this.#view, memory.blockCacheSize);
+		this.#tables = new ReaderTables(fileSystem, memory, this.#view, hooks.rowCacheShare ?? rowCacheShare);
 		this.#ranges = new ReaderRanges(this.#view, this.#arenas, this.#tables);
-		this.#nowMs = nowMs ?? Date.now;
-		this.#onStep = onStep;
+		this.#nowMs = hooks.nowMs ?? Date.now;
+		this.#onStep = hooks.onStep;
 	}
 
 	get(key: Uint8Array, keyOffset: number, keySize: number, snapshot?: number): Uint8Array | undefined {

@@ -1,12 +1,14 @@
 /**
  * The tables of a partition as one reading thread has them: opened when a read first needs them, each with its own file, index
- * and filter, and one block cache for all. A file that is open can be removed by whoever likes: it stays readable.
+ * and filter, and two caches for all: of rows, asked before any table, and of blocks. A file that is open can be removed by
+ * whoever likes: it stays readable.
  *
  * Invariants: what is open is in the view that was taken last; at most `readerTableCountMax` are open, those opened first go
  * first.
  */
 import { MillraceError, systemCodeOf } from '../../../base/errors.js';
-import { readerTableCountMax, rowCacheShare } from '../../../base/limits.js';
+import { readerTableCountMax } from '../../../base/limits.js';
+import type { SyncReaderMemory } from '../../../command/sync-reader.js';
 import type { FileSystem } from '../../../env/ports.js';
 import type { EntryView } from '../entry.js';
 import { tableFileName } from '../manifest/manifest-format.js';
@@ -22,8 +24,10 @@ export class ReaderTables {
 	readonly #fileSystem: FileSystem;
 	readonly #directory: string;
 	readonly #view: SharedViewCopy;
-	readonly #cacheSize: number;
+	readonly #rowCacheSize: number;
+	readonly #blockCacheSize: number;
 	#cache: BlockCache | undefined;
+	/** Of the rows that `#rowsVersion` names, and of no others. */
 	#rows: RowCache | undefined;
 	/** In the order they were opened. */
 	readonly #open = new Map<number, TableReader>();
@@ -37,14 +41,16 @@ export class ReaderTables {
 	/** Keys looked for in tables. */
 	#findCount = 0;
 
-	constructor(fileSystem: FileSystem, directory: string, view: SharedViewCopy, cacheSize: number) {
+	/** @param rowShare of the memory's cache */
+	constructor(fileSystem: FileSystem, memory: SyncReaderMemory, view: SharedViewCopy, rowShare: number) {
 		this.#fileSystem = fileSystem;
-		this.#directory = directory;
+		this.#directory = memory.directory;
 		this.#view = view;
-		this.#cacheSize = cacheSize;
+		this.#rowCacheSize = Math.floor(memory.blockCacheSize * rowShare);
+		this.#blockCacheSize = memory.blockCacheSize - this.#rowCacheSize;
 	}
 
-	/** The view was taken: what is no longer in it is closed. */
+	/** The view was taken: what is no longer in it is closed, and rows of other tables are forgotten. */
 	adopt(): void {
 		const view = this.#view;
 		if (view.rowsVersion === this.#rowsVersion) return;
@@ -74,7 +80,7 @@ export class ReaderTables {
 		snapshot: number | undefined,
 		found: EntryView,
 	): boolean {
-		this.#rows ??= new RowCache(Math.floor(this.#cacheSize * rowCacheShare));
+		this.#rows ??= new RowCache(this.#rowCacheSize);
 		const rows = this.#rows;
 		const row = rows.find(hash, key, keyOffset, keySize, found);
 		// The newest of all is the newest at the snapshot, unless it came later.
@@ -144,7 +150,7 @@ export class ReaderTables {
 		if (this.#open.size >= readerTableCountMax) this.#closeOldest();
 		const id = this.#view.tableId(row);
 		const path = `${this.#directory}/${tableFileName(id)}`;
-		this.#cache ??= new BlockCache(this.#cacheSize - Math.floor(this.#cacheSize * rowCacheShare));
+		this.#cache ??= new BlockCache(this.#blockCacheSize);
 		let table: TableReader;
 		try {
 			table = TableReader.open(this.#fileSystem, path, id, this.#cache);

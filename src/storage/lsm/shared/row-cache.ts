@@ -4,17 +4,17 @@
  *
  *   hash ─> bucket of 8 ways: tag (the hash), position ─> row in a circular log
  *
- *   log     | rows | next row | overwritten soon | rows ...      positions count words and only grow; those from `#floor` on hold,
+ *   log     | rows | next row | overwritten soon | rows ...      positions count words and grow; those from `#floor` on hold,
  *                  ^ end      ^ floor            ^ old           those below `#old` are soon overwritten
  *   row     0 sequence low | 1 sequence high (21 bits), kind << 24 (0: absent) | 2 keySize, rowHasExpiry << 16 | 3 valueSize
  *           | [4,5 expiresAtMs low, high] | key | value | pad to 4
  *
- * Tables are immutable, so a row is true for the set of tables it was read from: `forgetRows`, called when the set changes, raises
- * the floor to the end. Arenas, deleted ranges, expiry and snapshots are for who asks to judge.
+ * Tables are immutable, so a row is true for the set of tables it was read from: `forgetRows`, called when the set changes,
+ * raises the floor to the end. Arenas, deleted ranges, expiry and snapshots are for who asks to judge.
  *
- * A key is admitted when it is missed for the second time: the first time leaves its tag, with a position that does not hold. Tags
- * of rows that do not hold any more count as such, so what was hot is back at once. A row that is hit when most of the log was
- * written behind it is written anew, so that hot rows stay.
+ * A key is admitted when it is missed for the second time: the first time leaves its tag, with a position that does not hold.
+ * Tags of rows that do not hold any more count as such, so what was hot is back at once. A row that is hit when most of the log
+ * was written behind it is written anew, so that hot rows stay.
  */
 import { assert } from '../../../base/assert.js';
 import { cachedRowSizeMax } from '../../../base/limits.js';

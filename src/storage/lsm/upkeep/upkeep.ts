@@ -56,7 +56,8 @@ export class Upkeep {
 
 	/** Refuses writes from now on; what is certain goes on being served. The first reason stays. */
 	refuseWrites(error: MillraceError): void {
-		this.#refusal ??= error;
+		// A log that fails at its end is worse than the closing that was the reason until then.
+		if (this.#refusal === undefined || this.#refusal.code === 'MILLRACE_CLOSED') this.#refusal = error;
 	}
 
 	/** Nothing that ends in an edit is begun on a full disk, without room for the edit, or after a failure that needs a person. */

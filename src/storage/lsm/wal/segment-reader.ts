@@ -48,6 +48,8 @@ export interface WalGroup {
 export interface SegmentEnd {
 	/** True when no whole group of this segment stands anywhere in it: it was prepared and never used. */
 	readonly isBlank: boolean;
+	/** Its header is of an older format. */
+	readonly isOlder: boolean;
 	/** Bytes of the file. */
 	readonly size: number;
 	/** Where reading ended. */
@@ -104,7 +106,8 @@ export class SegmentReader {
 				isBlank = false;
 			}
 		}
-		return { isBlank, size, offset, provenSequence };
+		const isOlder = readU32(this.#buffer, segmentVersionOffset) < walFormatVersion;
+		return { isBlank, isOlder, size, offset, provenSequence };
 	}
 
 	/** True when this file, which nothing vouches for, is segment `id` and a whole group of it stands anywhere in it. */
