@@ -216,8 +216,8 @@ export async function open(directory: string, options: OpenOptions = {}): Promis
 const opened = new Set<Database>();
 
 /**
- * A program that has nothing left to do ends, with its databases open or not. They are closed before that: with durability 'none' or
- * 'interval' the last writes are still on their way. What cannot be made durable then is an unhandled rejection.
+ * A program that has nothing left to do ends, with its databases open or not. They are closed before that: with durability
+ * 'none' or 'interval' the last writes are still on their way. What cannot be made durable then is an unhandled rejection.
  */
 function closeAtEnd(database: Database): void {
 	if (!process.listeners('beforeExit').includes(closeOpened)) process.on('beforeExit', closeOpened);

@@ -118,7 +118,9 @@ function mustBeBytes(what: string, given: Bytes): Uint8Array {
 	return Buffer.from(given, 'utf8');
 }
 
-/** Only of interest where bytes are empty. Node 20 has no `ArrayBuffer.prototype.detached`, but takes no array of such a buffer. */
+/**
+ * Only of interest where bytes are empty. Node 20 has no `ArrayBuffer.prototype.detached`, but takes no array of such a buffer.
+ */
 function isDetached({ buffer }: Uint8Array): boolean {
 	if (buffer.byteLength > 0) return false;
 	try {

@@ -6,7 +6,8 @@
  *   utf8       text                       text
  *   json       what JSON has              unknown         JSON.stringify, JSON.parse
  *   msgpack    what msgpack has           unknown         smaller; has bytes, dates, and whole numbers of 64 bits: bigints where
- *                                                         a number is not exact. A property named __proto__ comes back as __proto_
+ *                                                         a number is not exact. A property named __proto__ comes back as
+ * __proto_
  *
  * `json<User>()` and `msgpack<User>()` are the last two for a type of the program's own, which takes its word for it.
  * Keys are ordered by their bytes: 'bytes' and 'utf8' keep the order of what they encode, the others do not. Pure.

@@ -36,7 +36,12 @@ class DirectQueue implements LogQueue {
 	publish(): void {}
 }
 
-const listener = { publish: () => undefined, reached: () => undefined, edited: () => undefined, forget: () => undefined };
+const listener = {
+	publish: () => undefined,
+	reached: () => undefined,
+	edited: () => undefined,
+	forget: () => undefined,
+};
 
 /** A manifest on a disk, with all that writes it. */
 class Rig {

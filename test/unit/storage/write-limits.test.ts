@@ -85,7 +85,9 @@ test('a batch of few bytes that stores more than a memtable holds is given up be
 	assert.equal(harness.execute(batchOf(9)).status, statusOk, 'the next one is not concerned');
 	const { tree } = harness.partition.recovery;
 	const plan = new BatchPlan(MiB);
-	assert(!plan.evaluate(tree, harness.partition.lastSequence + 1, 1000, commandBytes(batchOf(2000)), commandHeaderSize));
+	assert(
+		!plan.evaluate(tree, harness.partition.lastSequence + 1, 1000, commandBytes(batchOf(2000)), commandHeaderSize),
+	);
 	assert(plan.isTooLarge);
 	assert.equal(plan.size, 11 * 100_001, 'it looked no further than the first command that was one too many');
 	harness.close();
