@@ -99,7 +99,7 @@ export class AdminRequests {
 				break;
 			}
 			case opForget:
-				partition.transactions.forget(boundsOf(request, offset)[1].toString('hex'));
+				partition.transactions.forgetAll(boundsOf(request, offset)[1]);
 				break;
 			case opTransactions:
 				this.#setJson(partition.transactions.report());

@@ -12,8 +12,7 @@ const packer = new Packr({ useRecords: false, encodeUndefinedAsNil: true });
 const plain = { useRecords: false, mapsAsObjects: true, copyBuffers: true };
 /** Of messages: nothing in them needs more than 53 bits, and a bigint would surprise whoever reads them. */
 const unpacker = new Unpackr({ ...plain, int64AsType: 'number' });
-/** Of a program's values: exact, so a bigint where a number is not. */
-// Msgpackr's types do not name 'auto', which its page and code do.
+/** Of a program's values: exact, so a bigint where a number is not. Msgpackr's types do not name 'auto', its code does. */
 const exactUnpacker = new Unpackr({ ...plain, int64AsType: 'auto' as 'bigint' });
 
 /** @param value made of null, booleans, numbers, strings, bytes, arrays and plain objects */

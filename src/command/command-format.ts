@@ -103,7 +103,9 @@ export const opCheckpoint = 136;
 export const opVerify = 137;
 /** -> payload = JSON: what a read of the key touches, and how long each step took */
 export const opExplain = 138;
-/** value = transaction id: everybody has carried out what was decided here, so that the decision may be forgotten. */
+/**
+ * value = transaction ids, end to end: everybody has carried out what was decided here, so that the decisions may be forgotten.
+ */
 export const opForget = 139;
 /** -> payload = JSON of a TransactionReport (transaction.ts): what is in doubt here, and what was decided. Key empty. */
 export const opTransactions = 140;

@@ -2,7 +2,7 @@
  * Lets coordinators forget decisions that everybody has carried out, durably: until then a partition that lost its part in a
  * crash would ask for it. Many at once, a little later: one barrier for each partition, then the ids.
  *
- *   add ─ add ─ add ──(a pause, or many)──> opBarrier, synced, at all partitions concerned ──> opForget of each id
+ *   add ─ add ─ add ──(a pause, or many)──> opBarrier, synced, at all partitions concerned ──> opForget
  *
  * Nobody waits for it. Where it fails the decisions are kept, until the database is opened again. One asking thread.
  */
@@ -12,6 +12,8 @@ import type { Asker } from './asker.js';
 /** Decisions are gathered for so long, or until there are so many. */
 const gatherMs = 50;
 const gatherCountMax = 256;
+/** Ids in one opForget: 64 KiB. */
+const idsPerCommand = 4096;
 
 interface Decision {
 	readonly coordinator: number;
@@ -52,9 +54,16 @@ export class Forgetter {
 
 	async #forget(decisions: readonly Decision[], partitions: ReadonlySet<number>): Promise<void> {
 		await makeDurable(this.#asker, partitions);
-		await Promise.all(
-			decisions.map(({ coordinator, id }) => this.#asker.ask(coordinator, { opcode: opForget, value: id })),
-		);
+		const ids = new Map<number, Uint8Array[]>();
+		for (const { coordinator, id } of decisions) ids.set(coordinator, [...(ids.get(coordinator) ?? []), id]);
+		await Promise.all([...ids].map(([coordinator, own]) => forget(this.#asker, coordinator, own)));
+	}
+}
+
+/** Has a coordinator forget decisions. A crash brings all back that were made since a flush: there may be very many. */
+export async function forget(asker: Asker, coordinator: number, ids: readonly Uint8Array[]): Promise<void> {
+	for (let first = 0; first < ids.length; first += idsPerCommand) {
+		await asker.ask(coordinator, { opcode: opForget, value: Buffer.concat(ids.slice(first, first + idsPerCommand)) });
 	}
 }
 

@@ -9,11 +9,11 @@
  * part of its batch is durable, and without a decision a coordinator's own part is aborted like any other.
  */
 import type { MillraceError } from '../base/errors.js';
-import { opForget, opTransactions, outcomeAbort, outcomeCommit, wishDefault } from '../command/command-format.js';
+import { opTransactions, outcomeAbort, outcomeCommit, wishDefault } from '../command/command-format.js';
 import type { TransactionReport } from '../command/transaction.js';
 import type { Asker } from './asker.js';
 import { decide } from './decide.js';
-import { makeDurable } from './forgetter.js';
+import { forget, makeDurable } from './forgetter.js';
 
 /**
  * @param reports of all partitions, by partition, taken when nobody drives these batches any more
@@ -41,8 +41,12 @@ export async function settleInDoubt(
 	if (failed !== undefined) throw failed.reason as MillraceError;
 	await makeDurable(asker, reports.keys());
 	await Promise.all(
-		decided.flatMap((ids, partition) =>
-			[...ids].map((id) => asker.ask(partition, { opcode: opForget, value: Buffer.from(id, 'hex') })),
+		partitionsWith(decided).map((partition) =>
+			forget(
+				asker,
+				partition,
+				[...decided[partition]].map((id) => Buffer.from(id, 'hex')),
+			),
 		),
 	);
 }

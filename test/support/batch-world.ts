@@ -274,7 +274,7 @@ export class BatchWorld implements Asker {
 		const [opcode] = request.command;
 		const before = harness.partition.lastSequence;
 		if (opcode === opForget) {
-			harness.partition.transactions.forget(transactionIdAt(request.command, commandHeaderSize));
+			harness.partition.transactions.forgetAll(request.command.subarray(commandHeaderSize));
 			request.resolve({ status: statusOk, number: 0, value: undefined });
 		} else if (opcode === opBarrier) {
 			this.#answer(partition, request, () => harness.reachedSequence >= before, statusOk, 0);

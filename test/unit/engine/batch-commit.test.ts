@@ -10,6 +10,7 @@ import {
 	opForget,
 	opPrepare,
 	outcomeCommit,
+	transactionIdSize,
 	wishAlways,
 	wishNone,
 } from '../../../src/command/command-format.js';
@@ -50,7 +51,7 @@ class ScriptedAsker implements Asker {
 
 function wordOf({ opcode, value = new Uint8Array() }: Command): string {
 	if (opcode === opPrepare) return 'prepare';
-	if (opcode === opForget) return 'forget';
+	if (opcode === opForget) return `forget ${value.length / transactionIdSize} at`;
 	if (opcode !== opDecide) return opcode === opBatch ? 'batch' : 'barrier';
 	return value[decideOutcomeOffset] === outcomeCommit ? 'commit' : 'abort';
 }
@@ -140,8 +141,7 @@ test('settling commits what its coordinator decided, aborts the rest, and forget
 		'barrier 0',
 		'barrier 1',
 		'barrier 2',
-		'forget 2',
-		'forget 2',
+		'forget 2 at 2',
 	];
 	assert.deepEqual(asker.asked, expected);
 	const failing = new ScriptedAsker({ 'commit 0': ['MILLRACE_POISONED'] });

@@ -184,6 +184,12 @@ export class Transactions {
 		if (this.#decided.delete(id)) this.#size -= keptDecisionSize;
 	}
 
+	/** @param ids end to end, as in opForget */
+	forgetAll(ids: Uint8Array): void {
+		for (let at = 0; at + transactionIdSize <= ids.length; at += transactionIdSize)
+			this.forget(transactionIdAt(ids, at));
+	}
+
 	report(): TransactionReport {
 		const inDoubt: InDoubt[] = [];
 		for (const { id, coordinator } of this.#prepared.values()) inDoubt.push({ id, coordinator });
