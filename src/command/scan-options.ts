@@ -89,7 +89,8 @@ const rangeNames = new Set(['gt', 'gte', 'lt', 'lte', 'prefix']);
 export function checkScan(selection: ScanSelection = {}, isRangeOnly = false): CheckedScan {
 	if (typeof selection !== 'object' || selection === null) throw new TypeError('a range is an object, as { gte, lt }');
 	for (const name of Object.keys(selection)) {
-		if (!(isRangeOnly ? rangeNames : names).has(name)) throw new TypeError(`a scan has no option '${name}'`);
+		if ((isRangeOnly ? rangeNames : names).has(name)) continue;
+		throw new TypeError(`${isRangeOnly ? 'a range' : 'a scan'} has no option '${name}'`);
 	}
 	const { gt, gte, lt, lte, prefix, reverse, limit, keysOnly } = selection;
 	if (gt !== undefined && gte !== undefined) throw new TypeError('gt and gte exclude each other');

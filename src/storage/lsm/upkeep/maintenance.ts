@@ -97,7 +97,9 @@ export class Maintenance {
 	/** Words for the status that refuses a write. */
 	explain(status: number): string {
 		if (this.refusal !== undefined) return this.refusal.message;
-		if (status === statusOf('MILLRACE_VALUE_SIZE')) return 'the value is larger than a memtable of this database holds';
+		if (status === statusOf('MILLRACE_VALUE_SIZE')) {
+			return 'the value is larger than a memtable of this database holds: open it with a larger memtableSize';
+		}
 		if (status === statusOf('MILLRACE_OVERLOADED')) return this.#explainStall();
 		return this.#upkeep.disk.reason || 'there is no room in the manifest until the disk has space';
 	}
